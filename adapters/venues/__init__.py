@@ -1,0 +1,1 @@
+"""Trading venues behind one port."""
