@@ -28,8 +28,10 @@ def amount(text: str) -> Decimal:
         raise BadAmount("must be greater than 0")
     if value >= _LIMIT:
         raise BadAmount(f"{text} is too large: at most 18 digits before the point")
-    if isinstance(exponent, int) and -exponent > _DECIMALS_MAX and value.normalize() != round(
-        value, _DECIMALS_MAX
+    if (
+        isinstance(exponent, int)
+        and -exponent > _DECIMALS_MAX
+        and value.normalize() != round(value, _DECIMALS_MAX)
     ):
         raise BadAmount(f"{text} is too fine: at most 18 digits after the point")
     if len(digits) > _DIGITS_MAX:

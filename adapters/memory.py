@@ -1,0 +1,91 @@
+"""The store in memory: for tests and tools, held to the same contract suite as Postgres.
+
+Built on the event-sourcing library's plain-object recorder, whose positions are dense.
+"""
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from eventsourcing.persistence import StoredEvent
+from eventsourcing.popo import POPOApplicationRecorder
+
+from domain.log import Fence, Head, Receipt, Recorded
+
+
+class MemoryAppend:
+    """One transaction: buffered, and applied at commit."""
+
+    def __init__(self, store: "MemoryStore") -> None:
+        self._store = store
+        self._events: list[Recorded] = []
+        self._receipts: list[Receipt] = []
+
+    def lock(self) -> Head:
+        return self._store.head()
+
+    def receipts(self, command_ids: Sequence[str]) -> Mapping[str, Receipt]:
+        return self._store.find_receipts(command_ids)
+
+    def newer(self, versions: Mapping[str, int]) -> Sequence[Recorded]:
+        return [
+            event
+            for stream, version in versions.items()
+            for event in self._store.read_stream(stream, version)
+        ]
+
+    def held(self, fences: Sequence[Fence]) -> frozenset[Fence]:
+        return frozenset(f for f in fences if self._store.leases.get(f.account) == f.lease)
+
+    def write_receipts(self, receipts: Sequence[Receipt]) -> None:
+        self._receipts.extend(receipts)
+
+    def write_events(self, events: Sequence[Recorded], head: Head) -> None:
+        if head.position != events[-1].position:
+            raise ValueError(f"The head {head.position} is not the last event's position.")
+        self._events.extend(events)
+
+    def commit(self) -> None:
+        self._store.apply(self._events, self._receipts)
+
+
+class MemoryStore:
+    """A log and its receipts; `leases` (account to number) is set by tests and tools."""
+
+    def __init__(self) -> None:
+        self.leases: dict[str, int] = {}
+        self._recorder = POPOApplicationRecorder()
+        self._log: list[Recorded] = []
+        self._receipts: dict[str, Receipt] = {}
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def append(self) -> Iterator[MemoryAppend]:
+        with self._lock:
+            yield MemoryAppend(self)
+
+    def apply(self, events: Sequence[Recorded], receipts: Sequence[Receipt]) -> None:
+        self._recorder.insert_events(
+            [StoredEvent(e.stream, e.version, e.tag, e.payload) for e in events]
+        )
+        self._log.extend(events)
+        self._receipts.update({receipt.command_id: receipt for receipt in receipts})
+
+    def head(self) -> Head:
+        return Head(self._log[-1].position, self._log[-1].seal) if self._log else Head()
+
+    def read_stream(
+        self, stream: str, after: int = 0, limit: int | None = None
+    ) -> Sequence[Recorded]:
+        stored = self._recorder.select_events(stream, gt=after, limit=limit)
+        by_version = {e.version: e for e in self._log if e.stream == stream}
+        return [by_version[event.originator_version] for event in stored]
+
+    def read_log(self, after: int, limit: int) -> Sequence[Recorded]:
+        return self._log[after : after + limit]
+
+    def find_receipts(self, command_ids: Sequence[str]) -> Mapping[str, Receipt]:
+        return {name: self._receipts[name] for name in command_ids if name in self._receipts}
+
+    def close(self) -> None:
+        """Nothing to close: kept until the object goes."""

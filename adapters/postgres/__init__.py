@@ -1,0 +1,1 @@
+"""Postgres: the log, the read models and the server that serves them."""

@@ -1,0 +1,196 @@
+"""The log in Postgres: one writing connection for one committer, and reads from anywhere.
+
+The writing session is cut by the server when it stays silent for 2 s inside a transaction, so a
+frozen writer stops the others for 3 s at most.
+"""
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from eventsourcing.persistence import PersistenceError
+from psycopg.rows import class_row, tuple_row
+
+from adapters.postgres.connect import WRITER_OPTIONS, connect
+from adapters.postgres.recorder import LOG_LOCK, LogDatastore, LogRecorder
+from domain.log import Fence, Head, Receipt, Recorded, StoreUnavailable
+
+CHANNEL = "aviary_log"
+_COLUMNS = """notification_id as position, originator_id as stream, originator_version as version,
+    topic as tag, state as payload, metadata, seal"""
+_LOCK = f"begin; select pg_advisory_xact_lock({LOG_LOCK}); select position, seal from log_head"
+_RECEIPT_COLUMNS = """command_id, actor, kind, request_hash, stream, outcome, position, events,
+    recorded_at_us, code, text"""
+_RECEIPTS = f"select {_RECEIPT_COLUMNS} from receipts where command_id = any(%b::text[])"
+_NEWER = f"""
+select {_COLUMNS}
+from unnest(%b::text[], %b::bigint[]) as touched (stream, version)
+join events on originator_id = touched.stream and originator_version > touched.version
+order by originator_id, originator_version
+"""
+_HELD = """
+select leases.account, leases.lease
+from unnest(%b::text[], %b::bigint[]) as fence (account, lease)
+join leases using (account, lease)
+for share of leases
+"""
+_WRITE_RECEIPTS = f"""
+insert into receipts ({_RECEIPT_COLUMNS})
+select * from unnest(
+    %b::text[], %b::text[], %b::text[], %b::bytea[], %b::text[], %b::text[], %b::bigint[],
+    %b::int[], %b::bigint[], %b::text[], %b::text[]
+)
+"""
+_MOVE_HEAD = f"""
+with moved as (update log_head set position = %b, seal = %b returning position)
+select pg_notify('{CHANNEL}', position::text) from moved
+"""
+
+
+class PostgresAppend:
+    """One transaction on the writing connection, under the log's advisory lock."""
+
+    def __init__(self, connection: psycopg.Connection[Any], recorder: LogRecorder) -> None:
+        self._cursor = connection.cursor(row_factory=tuple_row)
+        self._connection = connection
+        self._recorder = recorder
+
+    def lock(self) -> Head:
+        self._cursor.execute(_LOCK)
+        self._cursor.nextset()
+        self._cursor.nextset()
+        return _head(self._cursor.fetchone())
+
+    def receipts(self, command_ids: Sequence[str]) -> Mapping[str, Receipt]:
+        return _receipts(self._connection, command_ids)
+
+    def newer(self, versions: Mapping[str, int]) -> Sequence[Recorded]:
+        self._cursor.execute(
+            _NEWER, (list(versions), list(versions.values())), prepare=True, binary=True
+        )
+        return [Recorded(*row) for row in self._cursor]
+
+    def held(self, fences: Sequence[Fence]) -> frozenset[Fence]:
+        self._cursor.execute(_HELD, ([f.account for f in fences], [f.lease for f in fences]))
+        return frozenset(Fence(*row) for row in self._cursor)
+
+    def write_receipts(self, receipts: Sequence[Receipt]) -> None:
+        names = Receipt.__struct_fields__
+        order = _RECEIPT_COLUMNS.replace("\n", " ").replace(" ", "").split(",")
+        assert set(order) == set(names)  # noqa: S101 - a column without a field is a defect
+        self._cursor.execute(
+            _WRITE_RECEIPTS,
+            [[getattr(receipt, name) for receipt in receipts] for name in order],
+            prepare=True,
+        )
+
+    def write_events(self, events: Sequence[Recorded], head: Head) -> None:
+        self._recorder.insert_sealed(self._cursor, events)
+        self._cursor.execute(_MOVE_HEAD, (head.position, head.seal), prepare=True)
+
+    def commit(self) -> None:
+        self._connection.commit()
+
+
+class PostgresLog:
+    """The store behind one committer. Reads run on the library's own small pool."""
+
+    def __init__(self, dsn: str, options: str = WRITER_OPTIONS) -> None:
+        self._dsn = dsn
+        self._options = options
+        self._connection: psycopg.Connection[Any] | None = None
+        self._reading = threading.Lock()
+        self._reader: psycopg.Connection[Any] | None = None
+        self.recorder = LogRecorder(LogDatastore(dsn, options))
+
+    @contextmanager
+    def append(self) -> Iterator[PostgresAppend]:
+        try:
+            if self._connection is None or self._connection.closed:
+                self._connection = connect(self._dsn, self._options, autocommit=True)
+            yield PostgresAppend(self._connection, self.recorder)
+            if not self._connection.closed:
+                self._connection.rollback()
+        except psycopg.Error as error:
+            self._drop_writer()
+            raise StoreUnavailable(f"The log did not take the write: {error}") from error
+        except BaseException:
+            self._drop_writer()
+            raise
+
+    def _drop_writer(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    @contextmanager
+    def _read(self) -> Iterator[psycopg.Connection[Any]]:
+        with self._reading:
+            try:
+                if self._reader is None or self._reader.closed:
+                    self._reader = connect(self._dsn, self._options, autocommit=True)
+                yield self._reader
+            except (psycopg.Error, PersistenceError) as error:
+                if self._reader is not None:
+                    self._reader.close()
+                    self._reader = None
+                raise StoreUnavailable(f"The log cannot be read: {error}") from error
+
+    def head(self) -> Head:
+        with self._read() as connection:
+            return _head(connection.execute("select position, seal from log_head").fetchone())
+
+    def read_stream(
+        self, stream: str, after: int = 0, limit: int | None = None
+    ) -> Sequence[Recorded]:
+        query = f"""select {_COLUMNS} from events
+            where originator_id = %s and originator_version > %s
+            order by originator_version limit %s"""
+        with self._read() as connection:
+            return _events(connection, query, (stream, after, limit))
+
+    def read_log(self, after: int, limit: int) -> Sequence[Recorded]:
+        with self._read() as connection:
+            return read_log(connection, after, limit)
+
+    def find_receipts(self, command_ids: Sequence[str]) -> Mapping[str, Receipt]:
+        with self._read() as connection:
+            return _receipts(connection, command_ids)
+
+    def close(self) -> None:
+        self._drop_writer()
+        with self._reading:
+            if self._reader is not None:
+                self._reader.close()
+        self.recorder.datastore.close()
+
+
+def _head(row: tuple[int, bytes] | None) -> Head:
+    if row is None:
+        raise StoreUnavailable("The log has no head row; run `aviary migrate`.")
+    return Head(*row)
+
+
+def read_log(connection: psycopg.Connection[Any], after: int, limit: int) -> list[Recorded]:
+    """One page of the log after a position, in order."""
+    query = f"""select {_COLUMNS} from events
+        where notification_id > %s order by notification_id limit %s"""
+    return _events(connection, query, (after, limit))
+
+
+def _events(
+    connection: psycopg.Connection[Any], query: str, parameters: Sequence[object]
+) -> list[Recorded]:
+    with connection.cursor(row_factory=tuple_row, binary=True) as cursor:
+        cursor.execute(query, parameters, prepare=True)
+        return [Recorded(*row) for row in cursor]
+
+
+def _receipts(
+    connection: psycopg.Connection[Any], command_ids: Sequence[str]
+) -> Mapping[str, Receipt]:
+    with connection.cursor(row_factory=class_row(Receipt), binary=True) as cursor:
+        cursor.execute(_RECEIPTS, (list(command_ids),), prepare=True)
+        return {receipt.command_id: receipt for receipt in cursor}

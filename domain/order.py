@@ -1,0 +1,231 @@
+"""One order at a venue: what may be asked of it and what then is true.
+
+Quantities are in base units, prices in quote per base, both exact decimals; times are integer UTC
+microseconds. The surprising thing: what a venue told us is never refused, in whatever order it
+arrives. A fill may come before the acknowledgement and after the cancellation, and counts once.
+"""
+
+from decimal import Decimal
+from typing import Literal, assert_never
+
+from msgspec import Struct, structs
+
+from domain.account import Account
+from domain.account import stream as account_stream
+from domain.log import Routing
+from domain.order_messages import (
+    CancelOrder,
+    CancelRequested,
+    Command,
+    DispatchOrder,
+    Event,
+    OrderAccepted,
+    OrderCancelled,
+    OrderDispatched,
+    OrderExpired,
+    OrderFilled,
+    OrderFound,
+    OrderNotAtVenue,
+    OrderOutcomeUnknown,
+    OrderPlaced,
+    OrderRejectedByVenue,
+    OrderUndeliverable,
+    OrderWithdrawn,
+    PlaceOrder,
+    RecordAccepted,
+    RecordClosed,
+    RecordFill,
+    RecordNotFound,
+    RecordRejected,
+    RecordUnknown,
+)
+from domain.refusal import Refused
+
+Status = Literal[
+    "new",
+    "requested",
+    "dispatched",
+    "unknown",
+    "open",
+    "filled",
+    "cancelled",
+    "rejected",
+    "expired",
+]
+ATTEMPTS_MAX = 3
+ZERO = Decimal(0)
+TERMINAL = ("filled", "cancelled", "rejected", "expired")
+
+
+class Order(Struct, frozen=True):
+    status: Status = "new"
+    account: str = ""
+    connector: str = ""
+    pair: str = ""
+    quantity: Decimal = ZERO
+    filled: Decimal = ZERO
+    attempt: int = 0
+    exchange_order_id: str | None = None
+    is_cancel_requested: bool = False
+    trades: frozenset[str] = frozenset()
+
+
+def stream(client_order_id: str) -> str:
+    return f"order-{client_order_id}"
+
+
+def guards(command: Command) -> tuple[str, ...]:
+    """Streams that must be folded under the same lock before `decide` may speak."""
+    return (account_stream(command.account),) if isinstance(command, PlaceOrder) else ()
+
+
+def decide(command: Command, order: Order, account: Account) -> tuple[Event, ...]:  # noqa: C901, PLR0911, PLR0912 - one case a command
+    match command:
+        case PlaceOrder():
+            return _place(command, order, account)
+        case CancelOrder():
+            return _cancel(order)
+        case DispatchOrder(attempt, lease, send_by_us):
+            if order.status != "requested" or attempt != order.attempt + 1:
+                raise Refused(
+                    "not_dispatchable",
+                    f"The order is {order.status} after attempt {order.attempt}; attempt {attempt} "
+                    "is not the next one.",
+                )
+            return (OrderDispatched(attempt, lease, send_by_us),)
+        case RecordAccepted(exchange_order_id):
+            if order.exchange_order_id is not None:
+                return ()
+            if order.status == "unknown":
+                return (OrderFound(exchange_order_id),)
+            return (OrderAccepted(exchange_order_id),)
+        case RecordRejected(code, text, attempt):
+            if order.status not in ("dispatched", "unknown") or attempt != order.attempt:
+                return ()  # An older attempt's answer says nothing about what is true now.
+            return (OrderRejectedByVenue(code, text, attempt),)
+        case RecordFill():
+            if command.trade_id in order.trades:
+                return ()  # Venues resend. A trade counts once.
+            return (OrderFilled(*structs.astuple(command)),)
+        case RecordClosed(how, reason):
+            if order.status in ("new", *TERMINAL):
+                return ()
+            if how == "expired":
+                return (OrderExpired(reason),)
+            return (OrderCancelled(reason, "us" if order.is_cancel_requested else "venue"),)
+        case RecordUnknown(reason, attempt):
+            if order.status != "dispatched" or attempt != order.attempt:
+                return ()
+            return (OrderOutcomeUnknown(reason, attempt),)
+        case RecordNotFound(attempt):
+            return _not_found(order, attempt)
+        case _:
+            assert_never(command)
+
+
+def _place(command: PlaceOrder, order: Order, account: Account) -> tuple[Event, ...]:
+    if not account.is_open:
+        raise Refused("unknown_account", f"Account {command.account!r} does not exist.")
+    if command.connector not in account.connectors:
+        known = ", ".join(sorted(account.connectors)) or "none"
+        raise Refused(
+            "unknown_connector",
+            f"Account {command.account!r} has no connector {command.connector!r}; it has: {known}.",
+        )
+    if order.status != "new":
+        raise Refused("order_exists", f"Order {command.client_order_id!r} exists already.")
+    if command.order_type == "MARKET" and command.price is not None:
+        raise Refused("price_not_allowed", "A MARKET order takes no price; leave it out.")
+    if command.order_type != "MARKET" and command.price is None:
+        raise Refused("price_required", f"A {command.order_type} order needs a price.")
+    return (OrderPlaced(*structs.astuple(command)),)
+
+
+def _cancel(order: Order) -> tuple[Event, ...]:
+    match order.status:
+        case "new":
+            raise Refused("unknown_order", "There is no such order.")
+        case "requested":
+            return (CancelRequested(), OrderWithdrawn())
+        case "dispatched" | "unknown" | "open":
+            return () if order.is_cancel_requested else (CancelRequested(),)
+        case "cancelled":
+            return ()
+        case "filled" | "rejected" | "expired":
+            raise Refused(
+                "order_closed", f"The order is {order.status} already and cannot be cancelled."
+            )
+        case _:
+            assert_never(order.status)
+
+
+def _not_found(order: Order, attempt: int) -> tuple[Event, ...]:
+    if order.status not in ("dispatched", "unknown") or attempt != order.attempt:
+        return ()
+    if order.is_cancel_requested:
+        return (OrderNotAtVenue(attempt), OrderWithdrawn())
+    if attempt >= ATTEMPTS_MAX:
+        return (OrderNotAtVenue(attempt), OrderUndeliverable(attempt))
+    return (OrderNotAtVenue(attempt),)
+
+
+def evolve(order: Order, event: Event) -> Order:
+    status = next_status(order, event)
+    match event:
+        case OrderPlaced():
+            return Order(status, event.account, event.connector, event.pair, event.quantity)
+        case OrderDispatched(attempt):
+            return structs.replace(order, status=status, attempt=attempt)
+        case OrderAccepted(exchange_order_id) | OrderFound(exchange_order_id):
+            return structs.replace(order, status=status, exchange_order_id=exchange_order_id)
+        case OrderFilled(trade_id, quantity):
+            return structs.replace(
+                order,
+                status=status,
+                filled=order.filled + quantity,
+                trades=order.trades | {trade_id},
+            )
+        case CancelRequested():
+            return structs.replace(order, is_cancel_requested=True)
+        case _:
+            return structs.replace(order, status=status)
+
+
+def next_status(order: Order, event: Event) -> Status:  # noqa: C901, PLR0911, PLR0912 - the table of transitions
+    """Every transition of an order, one a line; what no line allows leaves the status alone."""
+    filled = order.filled + event.quantity if isinstance(event, OrderFilled) else order.filled
+    match order.status, event:
+        case "new", OrderPlaced():
+            return "requested"
+        case "requested", OrderDispatched():
+            return "dispatched"
+        case "requested" | "dispatched" | "unknown", OrderAccepted() | OrderFound():
+            return "open"
+        case "dispatched", OrderOutcomeUnknown():
+            return "unknown"
+        case "dispatched" | "unknown", OrderNotAtVenue():
+            return "requested"  # Nothing left that could arrive: another attempt is safe.
+        case "dispatched" | "unknown", OrderRejectedByVenue():
+            return "rejected"
+        case "requested", OrderUndeliverable():
+            return "rejected"
+        case "requested", OrderWithdrawn():
+            return "cancelled"
+        case _, OrderFilled() if filled >= order.quantity:
+            return "filled"  # Also after a cancel or a rejection: the venue's trade is a fact.
+        case "requested" | "dispatched" | "unknown", OrderFilled():
+            return "open"  # A fill before the acknowledgement proves that the order is there.
+        case "rejected", OrderFilled():
+            return "open"  # It was there after all.
+        case "filled" | "rejected", OrderCancelled() | OrderExpired():
+            return order.status
+        case _, OrderCancelled():
+            return "cancelled"
+        case _, OrderExpired():
+            return "expired"
+        case _:
+            return order.status
+
+
+def routing(order: Order) -> Routing:
+    return Routing(order.account, order.connector, order.pair)

@@ -1,0 +1,183 @@
+"""What may be asked of an order, and what can have happened to it.
+
+Commands first, then events; event tags are storage: add, never edit, never reuse. Quantities are in
+base units, prices in quote per base, both exact decimals; times are integer UTC microseconds.
+"""
+
+from decimal import Decimal
+from typing import Literal
+
+from msgspec import Struct
+
+Side = Literal["BUY", "SELL"]
+OrderType = Literal["LIMIT", "MARKET", "LIMIT_MAKER"]
+PositionAction = Literal["OPEN", "CLOSE"]
+
+
+class PlaceOrder(Struct, frozen=True, tag="order.place"):
+    account: str
+    connector: str
+    pair: str
+    side: Side
+    order_type: OrderType
+    quantity: Decimal
+    price: Decimal | None
+    position_action: PositionAction
+    client_order_id: str
+    asked_quantity: Decimal | None = None
+    """What the client wrote, where the venue's lot made `quantity` differ from it."""
+    asked_price: Decimal | None = None
+
+
+class CancelOrder(Struct, frozen=True, tag="order.cancel"):
+    pass
+
+
+class DispatchOrder(Struct, frozen=True, tag="order.dispatch"):
+    attempt: int
+    lease: int
+    send_by_us: int
+
+
+class RecordAccepted(Struct, frozen=True, tag="order.record_accepted"):
+    exchange_order_id: str
+
+
+class RecordRejected(Struct, frozen=True, tag="order.record_rejected"):
+    code: str
+    text: str
+    attempt: int
+
+
+class RecordFill(Struct, frozen=True, tag="order.record_fill"):
+    trade_id: str
+    quantity: Decimal
+    price: Decimal
+    fee: Decimal
+    fee_token: str
+    is_maker: bool
+    executed_at_us: int
+
+
+class RecordClosed(Struct, frozen=True, tag="order.record_closed"):
+    """The venue says that the order rests no longer, though it was not filled in full."""
+
+    how: Literal["cancelled", "expired"]
+    reason: str
+
+
+class RecordUnknown(Struct, frozen=True, tag="order.record_unknown"):
+    reason: str
+    attempt: int
+
+
+class RecordNotFound(Struct, frozen=True, tag="order.record_not_found"):
+    """The venue does not know the order, at a time when that is definite."""
+
+    attempt: int
+
+
+class OrderPlaced(Struct, frozen=True, tag="order.placed.v1"):
+    account: str
+    connector: str
+    pair: str
+    side: Side
+    order_type: OrderType
+    quantity: Decimal
+    price: Decimal | None
+    position_action: PositionAction
+    client_order_id: str
+    asked_quantity: Decimal | None = None
+    asked_price: Decimal | None = None
+
+
+class OrderDispatched(Struct, frozen=True, tag="order.dispatched.v1"):
+    attempt: int
+    lease: int
+    send_by_us: int
+
+
+class OrderAccepted(Struct, frozen=True, tag="order.accepted.v1"):
+    exchange_order_id: str
+
+
+class OrderFound(Struct, frozen=True, tag="order.found.v1"):
+    """An order whose outcome was unknown is at the venue after all."""
+
+    exchange_order_id: str
+
+
+class OrderRejectedByVenue(Struct, frozen=True, tag="order.rejected.v1"):
+    code: str
+    text: str
+    attempt: int
+
+
+class OrderFilled(Struct, frozen=True, tag="order.filled.v1"):
+    trade_id: str
+    quantity: Decimal
+    price: Decimal
+    fee: Decimal
+    fee_token: str
+    is_maker: bool
+    executed_at_us: int
+
+
+class CancelRequested(Struct, frozen=True, tag="order.cancel_requested.v1"):
+    pass
+
+
+class OrderWithdrawn(Struct, frozen=True, tag="order.withdrawn.v1"):
+    """Cancelled before anything was sent to the venue."""
+
+
+class OrderCancelled(Struct, frozen=True, tag="order.cancelled.v1"):
+    reason: str
+    by: Literal["us", "venue"]
+
+
+class OrderExpired(Struct, frozen=True, tag="order.expired.v1"):
+    reason: str
+
+
+class OrderOutcomeUnknown(Struct, frozen=True, tag="order.outcome_unknown.v1"):
+    reason: str
+    attempt: int
+
+
+class OrderNotAtVenue(Struct, frozen=True, tag="order.not_at_venue.v1"):
+    """Definitely not there: this attempt can have no effect any more."""
+
+    attempt: int
+
+
+class OrderUndeliverable(Struct, frozen=True, tag="order.undeliverable.v1"):
+    attempts: int
+
+
+Command = (
+    PlaceOrder
+    | CancelOrder
+    | DispatchOrder
+    | RecordAccepted
+    | RecordRejected
+    | RecordFill
+    | RecordClosed
+    | RecordUnknown
+    | RecordNotFound
+)
+Event = (
+    OrderPlaced
+    | OrderDispatched
+    | OrderAccepted
+    | OrderFound
+    | OrderRejectedByVenue
+    | OrderFilled
+    | CancelRequested
+    | OrderWithdrawn
+    | OrderCancelled
+    | OrderExpired
+    | OrderOutcomeUnknown
+    | OrderNotAtVenue
+    | OrderUndeliverable
+)

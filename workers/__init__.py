@@ -1,0 +1,1 @@
+"""Long-running loops, and the process runner that keeps them alive."""
