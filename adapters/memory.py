@@ -56,6 +56,7 @@ class MemoryStore:
         self.leases: dict[str, int] = {}
         self._recorder = POPOApplicationRecorder()
         self._log: list[Recorded] = []
+        self._streams: dict[str, list[Recorded]] = {}
         self._receipts: dict[str, Receipt] = {}
         self._lock = threading.Lock()
 
@@ -68,7 +69,9 @@ class MemoryStore:
         self._recorder.insert_events(
             [StoredEvent(e.stream, e.version, e.tag, e.payload) for e in events]
         )
-        self._log.extend(events)
+        for event in events:
+            self._log.append(event)
+            self._streams.setdefault(event.stream, []).append(event)
         self._receipts.update({receipt.command_id: receipt for receipt in receipts})
 
     def head(self) -> Head:
@@ -77,9 +80,8 @@ class MemoryStore:
     def read_stream(
         self, stream: str, after: int = 0, limit: int | None = None
     ) -> Sequence[Recorded]:
-        stored = self._recorder.select_events(stream, gt=after, limit=limit)
-        by_version = {e.version: e for e in self._log if e.stream == stream}
-        return [by_version[event.originator_version] for event in stored]
+        end = None if limit is None else after + limit
+        return self._streams.get(stream, [])[after:end]
 
     def read_log(self, after: int, limit: int) -> Sequence[Recorded]:
         return self._log[after : after + limit]

@@ -5,7 +5,7 @@ Its stream guards every order: no order without an open account that has the con
 
 from typing import assert_never
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from domain.log import Routing
 from domain.refusal import Refused
@@ -29,14 +29,42 @@ class ConnectorAdded(Struct, frozen=True, tag="account.connector_added.v1"):
     connector: str
 
 
-Command = OpenAccount | AddConnector
-Event = AccountOpened | ConnectorAdded
+class RequestReconciliation(Struct, frozen=True, tag="account.request_reconciliation"):
+    """Compare our open orders and trades with the venue's, because it is time to."""
+
+    connector: str
+    due_us: int
+
+
+class RecordReconciliation(Struct, frozen=True, tag="account.record_reconciliation"):
+    connector: str
+    orders_checked: int
+    trades_seen: int
+
+
+Command = OpenAccount | AddConnector | RequestReconciliation | RecordReconciliation
+
+
+class ReconciliationRequested(Struct, frozen=True, tag="account.reconciliation_requested.v1"):
+    connector: str
+    due_us: int
+
+
+class Reconciled(Struct, frozen=True, tag="account.reconciled.v1"):
+    connector: str
+    orders_checked: int
+    trades_seen: int
+
+
+Event = AccountOpened | ConnectorAdded | ReconciliationRequested | Reconciled
 
 
 class Account(Struct, frozen=True):
     name: str = ""
     is_open: bool = False
     connectors: frozenset[str] = frozenset()
+    reconciling: frozenset[str] = frozenset()
+    """Connectors whose reconciliation is wanted and not done yet."""
 
 
 def stream(account: str) -> str:
@@ -53,6 +81,16 @@ def decide(command: Command, state: Account) -> tuple[Event, ...]:
             if connector in state.connectors:
                 return ()
             return (ConnectorAdded(account, connector),)
+        case RequestReconciliation(connector, due_us):
+            if connector not in state.connectors:
+                raise Refused("unknown_connector", f"There is no connector {connector!r} here.")
+            if connector in state.reconciling:
+                return ()
+            return (ReconciliationRequested(connector, due_us),)
+        case RecordReconciliation(connector, orders_checked, trades_seen):
+            if connector not in state.reconciling:
+                return ()
+            return (Reconciled(connector, orders_checked, trades_seen),)
         case _:
             assert_never(command)
 
@@ -60,9 +98,13 @@ def decide(command: Command, state: Account) -> tuple[Event, ...]:
 def evolve(state: Account, event: Event) -> Account:
     match event:
         case AccountOpened(account):
-            return Account(account, is_open=True, connectors=state.connectors)
+            return structs.replace(state, name=account, is_open=True)
         case ConnectorAdded(_, connector):
-            return Account(state.name, state.is_open, state.connectors | {connector})
+            return structs.replace(state, connectors=state.connectors | {connector})
+        case ReconciliationRequested(connector):
+            return structs.replace(state, reconciling=state.reconciling | {connector})
+        case Reconciled(connector):
+            return structs.replace(state, reconciling=state.reconciling - {connector})
         case _:
             assert_never(event)
 

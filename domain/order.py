@@ -52,7 +52,7 @@ Status = Literal[
     "rejected",
     "expired",
 ]
-ATTEMPTS_MAX = 3
+ATTEMPTS_MAX = 5
 ZERO = Decimal(0)
 TERMINAL = ("filled", "cancelled", "rejected", "expired")
 
@@ -80,6 +80,8 @@ def guards(command: Command) -> tuple[str, ...]:
 
 
 def decide(command: Command, order: Order, account: Account) -> tuple[Event, ...]:  # noqa: C901, PLR0911, PLR0912 - one case a command
+    if order.status == "new" and not isinstance(command, PlaceOrder):
+        raise Refused("unknown_order", "There is no such order.")
     match command:
         case PlaceOrder():
             return _place(command, order, account)
@@ -108,7 +110,7 @@ def decide(command: Command, order: Order, account: Account) -> tuple[Event, ...
                 return ()  # Venues resend. A trade counts once.
             return (OrderFilled(*structs.astuple(command)),)
         case RecordClosed(how, reason):
-            if order.status in ("new", *TERMINAL):
+            if order.status in TERMINAL:
                 return ()
             if how == "expired":
                 return (OrderExpired(reason),)
@@ -143,15 +145,13 @@ def _place(command: PlaceOrder, order: Order, account: Account) -> tuple[Event, 
 
 def _cancel(order: Order) -> tuple[Event, ...]:
     match order.status:
-        case "new":
-            raise Refused("unknown_order", "There is no such order.")
         case "requested":
             return (CancelRequested(), OrderWithdrawn())
         case "dispatched" | "unknown" | "open":
             return () if order.is_cancel_requested else (CancelRequested(),)
         case "cancelled":
             return ()
-        case "filled" | "rejected" | "expired":
+        case "new" | "filled" | "rejected" | "expired":
             raise Refused(
                 "order_closed", f"The order is {order.status} already and cannot be cancelled."
             )
@@ -178,7 +178,7 @@ def evolve(order: Order, event: Event) -> Order:
             return structs.replace(order, status=status, attempt=attempt)
         case OrderAccepted(exchange_order_id) | OrderFound(exchange_order_id):
             return structs.replace(order, status=status, exchange_order_id=exchange_order_id)
-        case OrderFilled(trade_id, quantity):
+        case OrderFilled(trade_id, _, quantity):
             return structs.replace(
                 order,
                 status=status,

@@ -51,6 +51,7 @@ class RecordRejected(Struct, frozen=True, tag="order.record_rejected"):
 
 class RecordFill(Struct, frozen=True, tag="order.record_fill"):
     trade_id: str
+    side: Side
     quantity: Decimal
     price: Decimal
     fee: Decimal
@@ -115,6 +116,7 @@ class OrderRejectedByVenue(Struct, frozen=True, tag="order.rejected.v1"):
 
 class OrderFilled(Struct, frozen=True, tag="order.filled.v1"):
     trade_id: str
+    side: Side
     quantity: Decimal
     price: Decimal
     fee: Decimal

@@ -25,11 +25,16 @@ _RECEIPT_COLUMNS = """command_id, actor, kind, request_hash, stream, outcome, po
     recorded_at_us, code, text"""
 _RECEIPTS = f"select {_RECEIPT_COLUMNS} from receipts where command_id = any(%b::text[])"
 _NEWER = f"""
-select {_COLUMNS}
+select events.*
 from unnest(%b::text[], %b::bigint[]) as touched (stream, version)
-join events on originator_id = touched.stream and originator_version > touched.version
-order by originator_id, originator_version
-"""
+cross join lateral (
+    select {_COLUMNS}
+    from events
+    where originator_id = touched.stream and originator_version > touched.version
+    order by originator_version
+    offset 0
+) as events
+"""  # `offset 0` keeps the planner at one index lookup a stream, whatever its statistics say
 _HELD = """
 select leases.account, leases.lease
 from unnest(%b::text[], %b::bigint[]) as fence (account, lease)
