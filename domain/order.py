@@ -79,7 +79,7 @@ def guards(command: Command) -> tuple[str, ...]:
     return (account_stream(command.account),) if isinstance(command, PlaceOrder) else ()
 
 
-def decide(command: Command, order: Order, account: Account) -> tuple[Event, ...]:  # noqa: C901, PLR0911, PLR0912 - one case a command
+def decide(command: Command, order: Order, account: Account) -> tuple[Event, ...]:
     if order.status == "new" and not isinstance(command, PlaceOrder):
         raise Refused("unknown_order", "There is no such order.")
     match command:

@@ -40,6 +40,8 @@ create index events_topic_idx on events (topic, notification_id);
 create index events_actor_idx on events ((event_json(metadata) ->> 'actor'), notification_id);
 create index events_correlation_idx on events ((event_json(metadata) ->> 'correlation_id'), notification_id);
 
+create index events_time_idx on events (((event_json(metadata) ->> 'recorded_at_us')::bigint), notification_id);
+
 create table receipts (
     command_id text collate "C" primary key,
     actor text not null,

@@ -12,6 +12,7 @@ import shutil
 import socket
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from adapters.postgres.installation import EmbeddedPostgresError
@@ -98,7 +99,7 @@ def secret(folder: Path, name: str) -> str:
 
 
 @contextlib.contextmanager
-def _removed(path: Path) -> "contextlib.Iterator[None]":  # type: ignore[name-defined]
+def _removed(path: Path) -> Iterator[None]:
     try:
         yield
     finally:
@@ -130,7 +131,7 @@ def socket_folder(data: Path, port: int, user: tuple[int, int] | None) -> Path:
     """Return `data` itself, or a new private folder under /tmp when that path is too long."""
     if len(os.fsencode(data / f".s.PGSQL.{port}")) <= _SOCKET_PATH_BYTES_MAX:
         return data
-    folder = Path(tempfile.mkdtemp(prefix="aviary-", dir="/tmp"))  # noqa: S108 - made privately
+    folder = Path(tempfile.mkdtemp(prefix="aviary-", dir="/tmp"))
     if user is not None:
         os.chown(folder, *user)
     return folder
