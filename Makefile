@@ -16,7 +16,7 @@ install-dev: $(DEV_STAMP)
 
 $(STAMP): requirements.lock pyproject.toml | .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --config-settings editable_mode=compat --editable .
 	touch $@
 
 $(DEV_STAMP): requirements-dev.lock $(STAMP)

@@ -5,8 +5,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from commands.codec import Event
 from domain import account, actor, order, order_messages
+from domain.events import Event
 from domain.log import Routing
 
 

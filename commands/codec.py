@@ -10,9 +10,9 @@ from typing import Any, get_args
 import msgspec
 
 from domain import account, actor, order_messages
+from domain.events import Event
 from domain.log import Metadata, Recorded
 
-Event = account.Event | actor.Event | order_messages.Event
 Upcast = Callable[[dict[str, Any]], tuple[str, dict[str, Any]]]
 
 EVENT_TYPES: Mapping[str, type[Event]] = {

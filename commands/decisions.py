@@ -12,6 +12,7 @@ from commands import codec
 from commands.catalogue import aggregate_of
 from commands.request import KeyReused, LeaseLost, Outcome, Request
 from commands.seal import seal
+from domain.events import Event
 from domain.log import Fence, Head, Metadata, Receipt, Recorded
 from domain.refusal import Refused
 
@@ -86,7 +87,7 @@ class Round:
             raise folded
         return folded
 
-    def _record(self, request: Request, events: Sequence[codec.Event], folded: Folded) -> None:
+    def _record(self, request: Request, events: Sequence[Event], folded: Folded) -> None:
         if not events:
             return
         aggregate = aggregate_of(request.stream)

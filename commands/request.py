@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 from msgspec import Struct, msgpack
 
-from commands.codec import Event
 from domain import account, actor, order_messages
+from domain.events import Event
 from domain.log import Fence, Receipt
 
 Command = account.Command | actor.Command | order_messages.Command

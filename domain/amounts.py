@@ -5,12 +5,19 @@ at most 38 significant digits, at most 18 digits before the point and 18 after i
 """
 
 import re
-from decimal import Decimal
+from decimal import Context, Decimal, Inexact
 
 _PATTERN = re.compile(r"[0-9]{1,40}(?:\.[0-9]{1,40})?(?:[eE][+-]?[0-9]{1,2})?", re.ASCII)
 _LIMIT = Decimal(10) ** 18
 _DECIMALS_MAX = 18
 _DIGITS_MAX = 38
+
+
+_exact = Context(prec=120, traps=[Inexact])
+plus = _exact.add
+"""Exact addition: Python's own `+` rounds to 28 digits."""
+times = _exact.multiply
+"""Exact multiplication of two amounts."""
 
 
 class BadAmount(ValueError):  # noqa: N818 - reads as the fact it states

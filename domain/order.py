@@ -12,6 +12,7 @@ from msgspec import Struct, structs
 
 from domain.account import Account
 from domain.account import stream as account_stream
+from domain.amounts import plus
 from domain.log import Routing
 from domain.order_messages import (
     CancelOrder,
@@ -182,7 +183,7 @@ def evolve(order: Order, event: Event) -> Order:
             return structs.replace(
                 order,
                 status=status,
-                filled=order.filled + quantity,
+                filled=plus(order.filled, quantity),
                 trades=order.trades | {trade_id},
             )
         case CancelRequested():
@@ -191,9 +192,9 @@ def evolve(order: Order, event: Event) -> Order:
             return structs.replace(order, status=status)
 
 
-def next_status(order: Order, event: Event) -> Status:  # noqa: C901, PLR0911, PLR0912 - the table of transitions
+def next_status(order: Order, event: Event) -> Status:
     """Every transition of an order, one a line; what no line allows leaves the status alone."""
-    filled = order.filled + event.quantity if isinstance(event, OrderFilled) else order.filled
+    filled = plus(order.filled, event.quantity) if isinstance(event, OrderFilled) else order.filled
     match order.status, event:
         case "new", OrderPlaced():
             return "requested"

@@ -1,1 +1,1 @@
-"""Long-running loops, and the process runner that keeps them alive."""
+"""Long-running loops, and the processes that run them."""

@@ -1,0 +1,5 @@
+"""Every event that the log can hold."""
+
+from domain import account, actor, order_messages
+
+Event = account.Event | actor.Event | order_messages.Event

@@ -1,0 +1,117 @@
+"""Follows the log and keeps the read models: rows and checkpoints in one transaction a page.
+
+A checkpoint moves by compare-and-set, so of two projectors one saves and the other starts again
+from where the first one stands. Some hundred events a page while behind,
+what has arrived when live.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import psycopg
+from msgspec import Struct
+
+from adapters.postgres import rows as store
+from adapters.postgres.connect import PROJECTOR_OPTIONS, connect
+from adapters.postgres.log import read_log
+from commands.crashpoint import crashpoint
+from domain.log import Recorded
+from projections import PROJECTIONS
+from projections.projection import Projection
+from workers.folding import Folding, facts_of, fold_page
+
+_log = logging.getLogger(__name__)
+PAGE_EVENTS = 500
+CHANNEL = "aviary_projected"
+
+
+class Progress(Struct, frozen=True):
+    position: int
+    events: int
+    """Folded in this step; 0 when nothing was new."""
+
+
+class Projector:
+    """One set of projections on one connection; `step` folds one page."""
+
+    def __init__(
+        self,
+        dsn: str,
+        projections: Sequence[Projection] = PROJECTIONS,
+        *,
+        page_events: int = PAGE_EVENTS,
+        is_live: bool = True,
+    ) -> None:
+        self._projections = projections
+        self._is_live = is_live
+        self._page_events = page_events
+        self._connection = connect(
+            dsn, PROJECTOR_OPTIONS + " -c synchronous_commit=off", autocommit=True
+        )
+        names = [projection.name for projection in projections]
+        self._checkpoints = store.load_checkpoints(self._connection, names)
+        self._parked = store.load_parked(self._connection, names)
+
+    @property
+    def position(self) -> int:
+        """What every projection of the set has seen."""
+        return min(self._checkpoints.values())
+
+    def step(self) -> Progress:
+        """Fold the next page. Raises CheckpointMoved, codec.LogIsNewer or psycopg.Error."""
+        page = read_log(self._connection, self.position, self._page_events)
+        if page:
+            self._save(page)
+            crashpoint("projector-after-commit")
+        return Progress(self.position, len(page))
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _save(self, page: Sequence[Recorded]) -> None:
+        facts = facts_of(page)
+        parked = set(self._parked)
+        with self._connection.transaction():
+            for projection in self._projections:
+                start = self._checkpoints[projection.name]
+                new = [entry for entry in facts if entry[1].position > start]
+                folding = fold_page(projection, new, self._load, parked)
+                self._save_rows(projection, folding)
+                crashpoint("projector-after-rows")
+            store.move_checkpoints(self._connection, self._checkpoints, page[-1].position)
+            crashpoint("projector-after-checkpoint")
+            if self._is_live:
+                self._connection.execute(
+                    "select pg_notify(%s, %s)", (CHANNEL, str(page[-1].position))
+                )
+        self._parked = parked
+        self._checkpoints = dict.fromkeys(self._checkpoints, page[-1].position)
+
+    def _load(self, projection: Projection, keys: Sequence[str]) -> Mapping[str, Any]:
+        return store.load_rows(self._connection, projection.name, projection.row_type, keys)
+
+    def _save_rows(self, projection: Projection, folding: Folding) -> None:
+        store.save_rows(self._connection, projection.name, projection.row_type, folding.rows)
+        if folding.parked:
+            _log.error("Parked: %s", folding.parked[0])
+            store.park(
+                self._connection,
+                [(p.projection, p.key, p.position, p.error) for p in folding.parked],
+            )
+
+
+def catch_up(dsn: str, projections: Sequence[Projection] = PROJECTIONS) -> int:
+    """Fold until nothing is new; answer the position reached. For tools and tests."""
+    projector = Projector(dsn, projections)
+    try:
+        while projector.step().events:
+            pass
+        return projector.position
+    finally:
+        projector.close()
+
+
+def is_passing(error: Exception) -> bool:
+    """Whether starting again from the stored checkpoint is the whole cure."""
+    return isinstance(error, psycopg.Error | store.CheckpointMoved)
