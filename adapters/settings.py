@@ -1,0 +1,146 @@
+"""Everything that can be set from outside: read once, checked, named after what was wrong.
+
+Values come from the environment, then from a `.env` file, then from the defaults below; an empty
+value means the default. `.env.example` documents every name.
+"""
+
+import difflib
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from adapters import values
+from adapters.env_file import read
+from adapters.values import BadSetting
+
+_OURS = "AVIARY_"
+_TEST_NAMES = ("AVIARY_CRASH", "AVIARY_FREEZE")  # crash points and sampling of the test suite
+_DEFAULT_PASSWORD = "admin"  # noqa: S105 - refused off loopback
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    username: str = "admin"
+    password: str = _DEFAULT_PASSWORD
+    host: str = "127.0.0.1"
+    port: int = 8000
+    data_dir: Path = Path("data")
+    log_level: str = "info"
+    master_key: bytes | None = None
+    database_url: str | None = None
+    migrate_database_url: str | None = None
+    paper_url: str | None = None
+    paper_candles: Path | None = None
+    paper_speed: float = 1.0
+    paper_faults: str = ""
+    paper_test_mode: bool = False
+    cors_allow_origins: tuple[str, ...] = ()
+    cors_allow_origin_regex: str | None = None
+    in_flight_max: int = 2048
+    batch_max: int = 256
+    body_bytes_max: int = 1048576
+    rate_per_second: int = 5000
+    rate_burst: int = 10000
+    reconcile_seconds: float = 30.0
+    send_window_seconds: float = 5.0
+    lease_seconds: float = 10.0
+    lag_max_events: int = 10000
+
+    def __repr__(self) -> str:
+        shown = {field: getattr(self, field) for field in self.__struct_fields__}
+        hidden = {field for field, (_, secret) in _READERS.items() if secret}
+        inside = (f"{k}={'***' if k in hidden and v else repr(v)}" for k, v in shown.items())
+        return f"Settings({', '.join(inside)})"
+
+
+_READERS: dict[str, tuple[Callable[[str], Any], bool]] = {
+    "username": (values.username, False),
+    "password": (str, True),
+    "host": (values.text, False),
+    "port": (values.whole(0, 65535), False),
+    "data_dir": (Path, False),
+    "log_level": (values.one_of("debug", "info", "warning", "error"), False),
+    "master_key": (values.key_of_32_bytes, True),
+    "database_url": (values.postgres_url, True),
+    "migrate_database_url": (values.postgres_url, True),
+    "paper_url": (values.http_url, False),
+    "paper_candles": (Path, False),
+    "paper_speed": (values.number(0.001, 1_000_000), False),
+    "paper_faults": (values.text, False),
+    "paper_test_mode": (values.switch, False),
+    "cors_allow_origins": (values.origins, False),
+    "cors_allow_origin_regex": (values.pattern, False),
+    "in_flight_max": (values.whole(1, 1_000_000), False),
+    "batch_max": (values.whole(1, 10_000), False),
+    "body_bytes_max": (values.whole(1024, 1 << 30), False),
+    "rate_per_second": (values.whole(0, 10_000_000), False),
+    "rate_burst": (values.whole(1, 10_000_000), False),
+    "reconcile_seconds": (values.number(0.1, 86400), False),
+    "send_window_seconds": (values.number(0.1, 3600), False),
+    "lease_seconds": (values.number(1, 3600), False),
+    "lag_max_events": (values.whole(1, 1_000_000_000), False),
+}
+_FOREIGN = ("username", "password", "database_url", "cors_allow_origins", "cors_allow_origin_regex")
+
+
+def _name(field: str) -> str:
+    return field.upper() if field in _FOREIGN else _OURS + field.upper()
+
+
+NAMES = {_name(field): field for field in _READERS}
+
+
+def load(
+    environ: Mapping[str, str] | None = None, env_file: Path | None = Path(".env")
+) -> Settings:
+    """Return the settings, or raise BadSetting for the first value or name that is wrong."""
+    environ = os.environ if environ is None else environ
+    given = {**(read(env_file) if env_file is not None else {}), **environ}
+    for name in sorted(given):
+        if name.startswith(_OURS) and name not in NAMES and not name.startswith(_TEST_NAMES):
+            near = difflib.get_close_matches(name, NAMES, n=1)
+            hint = f"Did you mean {near[0]}?" if near else "See .env.example for those there are."
+            raise BadSetting(name, f"there is no such setting. {hint}")
+    found = {
+        field: _parse(name, field, given[name])
+        for name, field in NAMES.items()
+        if given.get(name) or (name in given and field == "password")
+    }
+    found.setdefault("migrate_database_url", found.get("database_url"))
+    settings = Settings(**found)
+    _check_together(settings)
+    return settings
+
+
+def _parse(name: str, field: str, raw: str) -> Any:
+    parse, secret = _READERS[field]
+    try:
+        return parse(raw)
+    except ValueError as error:
+        shown = "the value (not shown)" if secret else repr(raw)
+        raise BadSetting(name, f"{shown} is not allowed: it must be {error}") from None
+
+
+def _check_together(settings: Settings) -> None:
+    """Refuse what is wrong only in combination."""
+    guessable = settings.password in ("", _DEFAULT_PASSWORD)
+    if guessable and not values.is_loopback(settings.host):
+        raise BadSetting(
+            "PASSWORD",
+            f"with AVIARY_HOST={settings.host} others can reach this server, and the password is "
+            "empty or the default. Set PASSWORD to one of your own",
+        )
+    if settings.batch_max > settings.in_flight_max:
+        raise BadSetting(
+            "AVIARY_BATCH_MAX",
+            f"{settings.batch_max} is more than AVIARY_IN_FLIGHT_MAX={settings.in_flight_max} "
+            "commands can ever wait",
+        )
+    if settings.rate_per_second and settings.rate_burst < settings.rate_per_second:
+        raise BadSetting(
+            "AVIARY_RATE_BURST",
+            f"{settings.rate_burst} is less than the {settings.rate_per_second} of "
+            "AVIARY_RATE_PER_SECOND. Raise it at least to that",
+        )
