@@ -27,6 +27,7 @@ class Runnable(Protocol):
 
     name: str
     restart: bool
+    start_seconds: float | None  # how long a start may take; None for the supervisor's limit
 
     def start(self) -> None: ...
 
@@ -65,6 +66,7 @@ class Child:
     ) -> None:
         self.name = name
         self.restart = restart
+        self.start_seconds: float | None = None
         self._argv = argv
         self._env = env
         self._ready = ready
@@ -140,6 +142,7 @@ class PostgresChild:
 
     name = "postgres"
     restart = True
+    start_seconds: float | None = 3600.0  # Recovery that is cut short begins anew.
 
     def __init__(self, server: EmbeddedPostgres) -> None:
         self._server = server

@@ -130,15 +130,18 @@ class _Supervisor:
             case "starting" if child.ready():
                 watched.phase, watched.since, watched.was_up = "up", now, True
                 _log.info("%s is up", child.name)
-            case "starting" if now - watched.since > self._limits.start_seconds:
+            case "starting" if now - watched.since > self._patience(child):
                 _kill(child)
-                raise StartError(f"not ready after {self._limits.start_seconds:g} s")
+                raise StartError(f"not ready after {self._patience(child):g} s")
             case "up" if (code := child.poll()) is not None:
                 self._on_end(watched, now, f"exit code {code}")
             case "up" if watched.failures and now - watched.since > self._limits.healthy_seconds:
                 watched.failures = 0
             case _:
                 pass
+
+    def _patience(self, child: Runnable) -> float:
+        return child.start_seconds or self._limits.start_seconds
 
     def _on_end(self, watched: _Watched, now: float, reason: str) -> None:
         """Decide what the end of a child means: back-off, giving up, or nothing."""

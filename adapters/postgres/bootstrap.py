@@ -14,7 +14,7 @@ DATABASE = "aviary"
 
 def ensure_roles(superuser_dsn: str, passwords: dict[str, str]) -> None:
     """Make roles and database where absent and set the roles' passwords as the files have them."""
-    with psycopg.connect(superuser_dsn, autocommit=True) as connection:
+    with psycopg.connect(superuser_dsn, autocommit=True, connect_timeout=10) as connection:
         for role, attributes in (
             (OWNER, "login createrole nosuperuser connection limit -1"),
             (APP, "login noinherit nosuperuser nocreaterole nocreatedb"),

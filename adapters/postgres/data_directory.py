@@ -29,6 +29,17 @@ def lock(path: Path) -> int:
     Waits a little for the server of a killed parent, which is then shutting down.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        _take(descriptor, path.parent)
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _take(descriptor: int, folder: Path) -> None:
     began = time.monotonic()
     while True:
         try:
@@ -37,16 +48,13 @@ def lock(path: Path) -> int:
             holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
             patience = _HOLDER_WAIT_SECONDS if _lives(holder) else _ORPHAN_WAIT_SECONDS
             if time.monotonic() - began > patience:
-                os.close(descriptor)
                 raise EmbeddedPostgresError(
-                    f"{path.parent} is in use: process {holder or 'unknown'} runs a server on it. "
+                    f"{folder} is in use: process {holder or 'unknown'} runs a server on it. "
                     "Stop that one, or choose another AVIARY_DATA_DIR."
                 ) from None
             time.sleep(0.02)
         else:
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-            return descriptor
+            return
 
 
 def _lives(pid: str) -> bool:

@@ -74,8 +74,12 @@ class EmbeddedPostgres:
     def pid(self) -> int | None:
         return None if self._process is None else self._process.pid
 
-    def start(self, timeout_seconds: float = 60.0) -> Self:
-        """Launch and wait until the roles and the database are there."""
+    def start(self, timeout_seconds: float = 600.0) -> Self:
+        """Launch and wait until the roles and the database are there.
+
+        The time is generous because recovery after a crash must be let finish; a server that
+        cannot start ends at once.
+        """
         for attempt in range(1, _PORT_ATTEMPTS + 1):
             try:
                 self.launch()
@@ -116,7 +120,7 @@ class EmbeddedPostgres:
             self._user = service_user(data)
             programs = binaries(self._user)
             if not (data / "PG_VERSION").exists():
-                initialise(programs, data, self._user, self._secret("superuser"))
+                initialise(programs, data, self._user, self._secret("superuser"), lock)
             data_directory.discard_foreign_pid_files(data)
             self.port = self._choose_port()
             if self._sockets is None or not self._sockets.exists():

@@ -16,8 +16,13 @@ _OPTIONS = (
 )
 
 
-def initialise(programs: Path, data: Path, user: tuple[int, int] | None, password: str) -> None:
-    """Make the cluster beside its final place and rename it there."""
+def initialise(
+    programs: Path, data: Path, user: tuple[int, int] | None, password: str, lock: int
+) -> None:
+    """Make the cluster beside its final place and rename it there.
+
+    `lock` is the directory's: the programs hold it too, should we be killed while they run.
+    """
     draft = data.with_suffix(".new")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(mode=0o700)
@@ -35,6 +40,7 @@ def initialise(programs: Path, data: Path, user: tuple[int, int] | None, passwor
             env=environment(),
             stdin=secret,
             output=subprocess.PIPE,
+            pass_fds=(lock,),
         )
         output = process.communicate()[0].decode(errors="replace")
     if process.returncode:
