@@ -185,6 +185,13 @@ def read_log(connection: psycopg.Connection[Any], after: int, limit: int) -> lis
     return _events(connection, query, (after, limit))
 
 
+def read_positions(connection: psycopg.Connection[Any], positions: Sequence[int]) -> list[Recorded]:
+    """Named events of the log, in order."""
+    query = f"""select {_COLUMNS} from events
+        where notification_id = any(%s) order by notification_id"""
+    return _events(connection, query, (list(positions),))
+
+
 def _events(
     connection: psycopg.Connection[Any], query: str, parameters: Sequence[object]
 ) -> list[Recorded]:

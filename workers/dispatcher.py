@@ -1,0 +1,245 @@
+"""Acts on intents: takes open effects, talks to the venues, records what it saw.
+
+May be killed at any instruction, run twice, or wake up late. Open effects are rows; a restart finds
+what is unfinished. One dispatcher acts for an account, by a lease that the log checks.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import psycopg
+from msgspec import Struct
+
+from adapters.postgres.connect import WRITER_OPTIONS, connect_async
+from adapters.postgres.leases import drop_leases, take_leases
+from adapters.venues.port import Venue, VenueRefused, VenueUnreachable
+from commands.committer import Committer
+from projections.open_effects import EffectRow
+from workers import sending
+from workers.desk import Desk
+from workers.listening import Listener
+from workers.projector import CHANNEL
+from workers.pulse import Pulse
+from workers.reconciling import our_orders, reconcile, record_reconciliation
+
+_log = logging.getLogger(__name__)
+_DUE = """
+select row_to_json(t)::text from open_effects t
+where kind is not null and due_us <= %s and account = any(%s) and not key = any(%s)
+order by due_us limit %s
+"""
+_DESKS = "select distinct account, connector from open_effects"
+_LIVE = "select row_to_json(t)::text from open_effects t where account = %s and connector = %s"
+_REMEMBERED_MAX = 20_000
+
+
+class DispatcherLimits(Struct, frozen=True):
+    window_seconds: float = 5.0
+    lease_seconds: float = 10.0
+    in_flight_max: int = 128
+    retry_first_seconds: float = 0.5
+    retry_max_seconds: float = 30.0
+
+
+class Dispatcher:
+    def __init__(
+        self,
+        dsn: str,
+        committer: Committer,
+        venue_for: Callable[[str, str], Venue],
+        pulse: Pulse,
+        limits: DispatcherLimits = DispatcherLimits(),  # noqa: B008 - frozen
+    ) -> None:
+        self._dsn = dsn
+        self._committer = committer
+        self._venue_for = venue_for
+        self._pulse = pulse
+        self._limits = limits
+        self._holder = f"{socket.gethostname()}:{os.getpid()}:{time.time_ns()}"
+        self._wake = asyncio.Event()
+        self._desks: dict[tuple[str, str], Desk] = {}
+        self._leases: dict[str, int] = {}
+        self._leased_at = 0.0
+        self._accounts_tried: set[str] = set()
+        self._listeners: list[asyncio.Task[None]] = []
+        self._sending: set[str] = set()
+        self._retries: dict[str, tuple[float, float]] = {}
+        """Effect key to (when to try again, the pause after that), in monotonic seconds."""
+        self._settled: OrderedDict[str, int] = OrderedDict()
+        self._ours: OrderedDict[str, None] = OrderedDict()
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Until `stopping`, then finish what is being sent; raises where a restart is the cure."""
+        self._connection = await connect_async(self._dsn, WRITER_OPTIONS)
+        self._side = await connect_async(self._dsn, WRITER_OPTIONS)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                self._tasks = tasks
+                listening = tasks.create_task(self._listen_for_effects())
+                while not stopping.is_set():
+                    await self._round()
+                await self._drain()
+                listening.cancel()
+                for listener in self._listeners:
+                    listener.cancel()
+        finally:
+            with contextlib.suppress(psycopg.Error):
+                await drop_leases(self._connection, self._holder)
+            await self._connection.close()
+            await self._side.close()
+            for desk in self._desks.values():
+                await desk.venue.close()
+
+    async def _drain(self) -> None:
+        give_up_at = time.monotonic() + self._limits.window_seconds
+        while self._sending and time.monotonic() < give_up_at:
+            self._wake.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), timeout=0.2)
+
+    async def _listen_for_effects(self) -> None:
+        async with await connect_async(self._dsn, WRITER_OPTIONS) as connection:
+            await connection.execute(f"listen {CHANNEL}")
+            self._wake.set()
+            async for _ in connection.notifies():
+                self._wake.set()
+
+    async def _round(self) -> None:
+        self._wake.clear()
+        await self._keep_leases()
+        started = await self._start_due()
+        self._report()
+        if started < self._limits.in_flight_max:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), timeout=self._pause_seconds())
+
+    def _pause_seconds(self) -> float:
+        now = time.monotonic()
+        waits = [when - now for when, _ in self._retries.values()]
+        return max(0.01, min([0.5, *waits]))
+
+    async def _keep_leases(self) -> None:
+        known = await self._connection.execute(_DESKS)
+        desks = await known.fetchall()
+        accounts = sorted({account for account, _ in desks} | {a for a, _ in self._desks})
+        is_due = time.monotonic() - self._leased_at > self._limits.lease_seconds / 3
+        if accounts and (is_due or not set(accounts) <= self._accounts_tried):
+            taken_at = time.monotonic()
+            self._accounts_tried = set(accounts)
+            self._leases = await take_leases(
+                self._connection, accounts, self._holder, self._limits.lease_seconds
+            )
+            self._leased_at = taken_at
+        for account, connector in desks:
+            if account in self._leases and (account, connector) not in self._desks:
+                self._open_desk(account, connector)
+
+    def _open_desk(self, account: str, connector: str) -> None:
+        desk = Desk(account, connector, self._venue_for(connector, account), self._committer)
+        self._desks[account, connector] = desk
+        listener = Listener(
+            desk,
+            self._is_ours,
+            lambda: self._reconcile_quietly(desk),
+            lambda name: f"order-{name}" in self._sending,
+        )
+        self._listeners.append(self._tasks.create_task(listener.run()))
+
+    async def _start_due(self) -> int:
+        now = time.monotonic()
+        waiting = [key for key, (when, _) in self._retries.items() if when > now]
+        free = self._limits.in_flight_max - len(self._sending)
+        if free <= 0 or not self._leases:
+            return 0
+        rows = await self._connection.execute(
+            _DUE, (sending.now_us(), list(self._leases), [*self._sending, *waiting], free)
+        )
+        started = 0
+        for (text,) in await rows.fetchall():
+            effect = msgspec.json.decode(text, type=EffectRow)
+            desk = self._desks.get((effect.account, effect.connector))
+            if desk is None or effect.position <= self._settled.get(effect.key, 0):
+                continue
+            self._sending.add(effect.key)
+            self._tasks.create_task(self._act(desk, effect, self._leases[effect.account]))
+            started += 1
+        for key in [key for key, (when, _) in self._retries.items() if when <= now]:
+            if key not in self._sending:
+                del self._retries[key]  # Nothing is owed any more.
+        return started
+
+    async def _act(self, desk: Desk, effect: EffectRow, lease: int) -> None:
+        try:
+            is_done = await self._do(desk, effect, lease)
+        except (VenueUnreachable, VenueRefused) as error:
+            _log.warning("%s of %s: %s", effect.kind, effect.key, error)
+            is_done = False
+        finally:
+            self._sending.discard(effect.key)
+        if is_done:
+            self._retries.pop(effect.key, None)
+            self._remember(self._settled, effect.key, effect.position)
+        else:
+            _, pause = self._retries.get(effect.key, (0, self._limits.retry_first_seconds))
+            again = time.monotonic() + pause
+            self._retries[effect.key] = (again, min(2 * pause, self._limits.retry_max_seconds))
+        self._wake.set()
+
+    async def _do(self, desk: Desk, effect: EffectRow, lease: int) -> bool:
+        match effect.kind:
+            case "place":
+                self._remember(self._ours, effect.client_order_id, None)
+                return await sending.place(desk, effect, lease, self._limits.window_seconds)
+            case "resolve":
+                return await sending.resolve(desk, effect)
+            case "cancel":
+                return await sending.cancel(desk, effect)
+            case "reconcile":
+                checked, trades = await self._reconcile(desk)
+                await record_reconciliation(desk, effect, checked, trades)
+                return True
+            case None:
+                return True
+
+    async def _reconcile(self, desk: Desk) -> tuple[int, int]:
+        found = await self._side.execute(_LIVE, (desk.account, desk.connector))
+        live = [msgspec.json.decode(text, type=EffectRow) for (text,) in await found.fetchall()]
+        checked, trades = await reconcile(desk, self._side, live)
+        desk.counts["reconciliations"] += 1
+        return checked, trades
+
+    async def _reconcile_quietly(self, desk: Desk) -> None:
+        try:
+            await self._reconcile(desk)
+        except (VenueUnreachable, VenueRefused) as error:
+            desk.counts["reconciliations_failed"] += 1
+            _log.warning("Reconciling %s at %s: %s", desk.account, desk.connector, error)
+
+    async def _is_ours(self, client_order_id: str) -> bool:
+        if client_order_id in self._ours:
+            return True
+        if client_order_id not in await our_orders(self._side, [client_order_id]):
+            return False
+        self._remember(self._ours, client_order_id, None)
+        return True
+
+    def _report(self) -> None:
+        detail: dict[str, int] = {"sending": len(self._sending), "retrying": len(self._retries)}
+        for desk in self._desks.values():
+            for name, count in desk.counts.items():
+                detail[name] = detail.get(name, 0) + count
+        self._pulse.beat("running", detail=detail)
+
+    @staticmethod
+    def _remember(memory: OrderedDict[str, Any], name: str, value: object) -> None:
+        memory[name] = value
+        while len(memory) > _REMEMBERED_MAX:
+            memory.popitem(last=False)

@@ -1,0 +1,59 @@
+"""The projector as a worker: a thread that folds page after page and sleeps until woken."""
+
+import asyncio
+import logging
+import threading
+import time
+
+import psycopg
+
+from adapters.postgres.connect import PROJECTOR_OPTIONS, connect
+from adapters.postgres.log import CHANNEL
+from adapters.postgres.rows import CheckpointMoved
+from workers.projector import Projector
+from workers.pulse import Pulse
+
+_log = logging.getLogger(__name__)
+IDLE_SECONDS = 1.0
+
+
+def follow(dsn: str, pulse: Pulse, stopping: threading.Event) -> None:
+    """Fold until stopped. Raises psycopg.Error or codec.LogIsNewer; the runner starts it again."""
+    while not stopping.is_set():
+        try:
+            _follow(dsn, pulse, stopping)
+        except CheckpointMoved as error:
+            # The other projector is ahead: read again from where it stands.
+            _log.warning("%s", error)
+            time.sleep(0.1)
+
+
+def _follow(dsn: str, pulse: Pulse, stopping: threading.Event) -> None:
+    projector = Projector(dsn)
+    events = 0
+    try:
+        with connect(dsn, PROJECTOR_OPTIONS, autocommit=True) as wake:
+            wake.execute(f"listen {CHANNEL}")
+            while not stopping.is_set():
+                progress = projector.step()
+                events += progress.events
+                pulse.beat("running", position=progress.position, detail={"events": events})
+                if not progress.events:
+                    _sleep_until_woken(wake)
+    finally:
+        projector.close()
+
+
+def _sleep_until_woken(wake: "psycopg.Connection[tuple[object, ...]]") -> None:
+    for _ in wake.notifies(timeout=IDLE_SECONDS, stop_after=1):
+        pass
+
+
+async def run_projector(dsn: str, pulse: Pulse, stopping: asyncio.Event) -> None:
+    stop_thread = threading.Event()
+    following = asyncio.create_task(asyncio.to_thread(follow, dsn, pulse, stop_thread))
+    waiting = asyncio.create_task(stopping.wait())
+    await asyncio.wait((following, waiting), return_when=asyncio.FIRST_COMPLETED)
+    stop_thread.set()
+    waiting.cancel()
+    await following

@@ -1,0 +1,91 @@
+"""Turns a venue's private stream into commands, in whatever order and number it speaks.
+
+A missed message is no loss: closed orders whose fills did not come are asked for after a moment,
+and every (re)connect reconciles.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from decimal import Decimal
+
+from adapters.venues.port import (
+    OrderUpdate,
+    StreamConnected,
+    TradeUpdate,
+    UserUpdate,
+    VenueOrder,
+    VenueRefused,
+    VenueUnreachable,
+)
+from workers.desk import Desk
+
+_log = logging.getLogger(__name__)
+GRACE_SECONDS = 1.0
+IN_FLIGHT_MAX = 512
+ZERO = Decimal(0)
+IsOurs = Callable[[str], Awaitable[bool]]
+
+
+class Listener:
+    """Listens for one desk until cancelled."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        is_ours: IsOurs,
+        on_connected: Callable[[], Awaitable[None]],
+        is_sending: Callable[[str], bool],
+    ) -> None:
+        self._desk = desk
+        self._is_ours = is_ours
+        self._on_connected = on_connected
+        self._is_sending = is_sending
+        self._slots = asyncio.Semaphore(IN_FLIGHT_MAX)
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            async for update in self._desk.venue.updates():
+                await self._slots.acquire()
+                task = tasks.create_task(self._handle(update))
+                task.add_done_callback(lambda _: self._slots.release())
+
+    async def _handle(self, update: UserUpdate) -> None:
+        match update:
+            case StreamConnected():
+                self._desk.counts["stream_connects"] += 1
+                await self._on_connected()
+            case TradeUpdate(trade):
+                if await self._is_ours(trade.client_order_id):
+                    await self._desk.record_trade(trade)
+                else:
+                    self._desk.counts["foreign_trades"] += 1
+            case OrderUpdate(order):
+                await self._order(order)
+
+    async def _order(self, order: VenueOrder) -> None:
+        name = order.client_order_id
+        if order.status == "open" and self._is_sending(name):
+            return  # The acknowledgement under way says the same.
+        if not await self._is_ours(name):
+            self._desk.counts["foreign_orders"] += 1
+            return
+        if order.status != "open":
+            await self._fetch_missing_fills(order)
+        if not (order.status == "filled" and self._is_sending(name)):
+            await self._desk.record_order(order)
+
+    async def _fetch_missing_fills(self, order: VenueOrder) -> None:
+        if self._known(order):
+            return
+        await asyncio.sleep(GRACE_SECONDS)
+        if self._known(order):
+            return
+        try:
+            await self._desk.record_trades_of(order.pair, order.client_order_id)
+        except (VenueUnreachable, VenueRefused) as error:
+            # The next reconciliation asks again.
+            _log.warning("Trades of %s could not be read: %s", order.client_order_id, error)
+
+    def _known(self, order: VenueOrder) -> bool:
+        return self._desk.filled.get(order.client_order_id, ZERO) >= order.filled_quantity

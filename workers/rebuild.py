@@ -1,0 +1,78 @@
+"""Builds a read model again from position zero, beside the live one, and swaps the two at once.
+
+The shadow table fills while the live one serves; the swap is one transaction under the live
+checkpoint's row lock. Killed half way, the next run goes on from the shadow's own checkpoint. Needs
+the owner's login, because it makes and renames tables.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+from msgspec import structs
+
+from adapters.postgres.connect import connect
+from commands.crashpoint import crashpoint
+from projections.projection import Projection
+from workers.projector import Projector
+
+SUFFIX = "__shadow"
+PAGE_EVENTS = 2000
+_OWNER_OPTIONS = "-c lock_timeout=10000"
+
+
+def rebuild(
+    owner_dsn: str,
+    app_dsn: str,
+    projection: Projection,
+    progress: Callable[[int, int], None] = lambda _position, _head: None,
+) -> int:
+    """Rebuild one read model; answers the position at which it was swapped in."""
+    with connect(owner_dsn, _OWNER_OPTIONS, autocommit=True) as owner:
+        shadow = structs.replace(projection, name=projection.name + SUFFIX)
+        _make_shadow(owner, projection.name, shadow.name)
+        projector = Projector(app_dsn, (shadow,), page_events=PAGE_EVENTS, is_live=False)
+        try:
+            while True:
+                step = projector.step()
+                head = _head(owner)
+                progress(step.position, head)
+                crashpoint("rebuild-after-page")
+                if step.position >= head:
+                    break
+            return _swap(owner, projector, projection.name, shadow.name)
+        finally:
+            projector.close()
+
+
+def _head(owner: psycopg.Connection[Any]) -> int:
+    row = owner.execute("select position from log_head").fetchone()
+    return row[0] if row else 0
+
+
+def _make_shadow(owner: psycopg.Connection[Any], live: str, shadow: str) -> None:
+    with owner.transaction():
+        owner.execute(f"create table if not exists {shadow} (like {live} including all)")
+        owner.execute(f"grant select on {shadow} to aviary_reader, aviary_writer, aviary_worker")
+        owner.execute(f"grant insert, update, delete on {shadow} to aviary_worker")
+
+
+def _swap(owner: psycopg.Connection[Any], projector: Projector, live: str, shadow: str) -> int:
+    with owner.transaction():
+        # The live projector waits here: it cannot move its checkpoint, so the log's tail that it
+        # has folded already is all that the shadow still lacks.
+        owner.execute("select 1 from checkpoints where projection = %s for update", (live,))
+        head = _head(owner)
+        while projector.position < head and projector.step().events:
+            pass
+        owner.execute(f"drop table {live}")
+        owner.execute(f"alter table {shadow} rename to {live}")
+        owner.execute("delete from checkpoints where projection = %s", (shadow,))
+        owner.execute(
+            "update checkpoints set position = %s where projection = %s",
+            (projector.position, live),
+        )
+        owner.execute("delete from parked where projection = %s", (live,))
+        owner.execute("update parked set projection = %s where projection = %s", (live, shadow))
+        crashpoint("rebuild-before-swap")
+    return projector.position
