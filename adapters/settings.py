@@ -32,6 +32,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     database_url: str | None = None
     migrate_database_url: str | None = None
     paper_url: str | None = None
+    paper_token: str | None = None
     paper_candles: Path | None = None
     paper_speed: float = 1.0
     paper_faults: str = ""
@@ -66,6 +67,7 @@ _READERS: dict[str, tuple[Callable[[str], Any], bool]] = {
     "database_url": (values.postgres_url, True),
     "migrate_database_url": (values.postgres_url, True),
     "paper_url": (values.http_url, False),
+    "paper_token": (str, True),
     "paper_candles": (Path, False),
     "paper_speed": (values.number(0.001, 1_000_000), False),
     "paper_faults": (values.text, False),

@@ -40,6 +40,8 @@ class RecordReconciliation(Struct, frozen=True, tag="account.record_reconciliati
     connector: str
     orders_checked: int
     trades_seen: int
+    asked_at: int
+    """Position of the request that this answers, so that equal answers are two commands."""
 
 
 Command = OpenAccount | AddConnector | RequestReconciliation | RecordReconciliation

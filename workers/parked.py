@@ -1,7 +1,7 @@
 """Events that a read model could not fold: what they are, and how to try again.
 
-A retry folds the key's queued events in order, onto the row as it stands, in one transaction; if one
-of them still fails, nothing changes and the key stays parked.
+A retry folds the key's queued events in order, onto the row as it stands, in one transaction; if
+one of them still fails, nothing changes and the key stays parked.
 """
 
 from typing import Any

@@ -71,8 +71,8 @@ class Projector:
 
     def _save(self, page: Sequence[Recorded]) -> None:
         facts = facts_of(page)
-        parked = set(self._parked)
         with self._connection.transaction():
+            parked = self._parked_now()
             for projection in self._projections:
                 start = self._checkpoints[projection.name]
                 new = [entry for entry in facts if entry[1].position > start]
@@ -87,6 +87,16 @@ class Projector:
                 )
         self._parked = parked
         self._checkpoints = dict.fromkeys(self._checkpoints, page[-1].position)
+
+    def _parked_now(self) -> set[tuple[str, str]]:
+        """Read again while there are any: a retry may have cured some, and must not run now."""
+        if not self._parked:
+            return set()
+        names = list(self._checkpoints)
+        self._connection.execute(
+            "select 1 from checkpoints where projection = any(%s) for update", (names,)
+        )
+        return store.load_parked(self._connection, names)
 
     def _load(self, projection: Projection, keys: Sequence[str]) -> Mapping[str, Any]:
         return store.load_rows(self._connection, projection.name, projection.row_type, keys)

@@ -1,0 +1,275 @@
+"""The front door: the command line, one short function per command."""
+
+import asyncio
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from adapters.settings import BadSetting, Settings, load
+
+app = typer.Typer(
+    help="Aviary: the control plane of a fleet of trading bots.", no_args_is_help=True
+)
+keys = typer.Typer(help="API keys.", no_args_is_help=True)
+parked = typer.Typer(help="Events that a read model could not fold.", no_args_is_help=True)
+app.add_typer(keys, name="key")
+app.add_typer(parked, name="parked")
+out = Console()
+err = Console(stderr=True)
+
+EXIT_BROKEN = 1
+EXIT_UNREADABLE = 2
+
+
+def main() -> None:
+    """Run a command; a setting that is wrong ends it with its name and the reason."""
+    try:
+        app()
+    except BadSetting as error:
+        err.print(f"[red]{error}[/red]", highlight=False)
+        sys.exit(EXIT_UNREADABLE)
+
+
+def _settings(**given: object) -> Settings:
+    flags = {f"AVIARY_{name.upper()}": str(value) for name, value in given.items() if value}
+    settings = load(dict(os.environ) | flags)
+    logging.basicConfig(
+        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    logging.getLogger("apscheduler").setLevel(logging.WARNING)
+    return settings
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Where everything is kept.")] = None,
+) -> None:
+    """Run everything: Postgres, the API, the workers and the paper venue."""
+    from workers.serve import serve as run
+
+    settings = _settings(host=host, port=port, data_dir=data_dir)
+    raise typer.Exit(run(settings, lambda: _announce(settings)))
+
+
+def _announce(settings: Settings) -> None:
+    url = f"http://{settings.host}:{settings.port}"
+    login = f"{settings.username}:{'admin' if settings.password == 'admin' else '<PASSWORD>'}"  # noqa: S105
+    order = (
+        '{"account_name": "master_account", "connector_name": "paper", "trading_pair": "EUR-USD", '
+        '"trade_type": "BUY", "amount": "100", "order_type": "MARKET"}'
+    )
+    err.print(
+        f"\nAviary is at {url} (docs: {url}/docs); everything it keeps is in "
+        f"{settings.data_dir.absolute()}.\nLog in as {login}. A first order:\n\n"
+        f"  curl -u {login} {url}/trading/orders -H 'Content-Type: application/json' \\\n"
+        f"    -d '{order}'\n  curl -u {login} -X POST {url}/trading/orders/search -d '{{}}'\n\n"
+        "Ctrl-C stops it.\n",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+@app.command()
+def api(
+    host: Annotated[str | None, typer.Option()] = None,
+    port: Annotated[int | None, typer.Option()] = None,
+    ready_file: Annotated[Path | None, typer.Option(help="Written once it listens.")] = None,
+) -> None:
+    """Run the API alone."""
+    from api.serve import run
+
+    run(_settings(host=host, port=port), ready_file)
+
+
+@app.command()
+def worker(
+    name: Annotated[str, typer.Argument(help="dispatcher, projector, scheduler, all or paper.")],
+) -> None:
+    """Run one worker, or all of them, in this process."""
+    from workers import processes
+    from workers.database import database
+
+    settings = _settings()
+    if name == "paper":
+        _run_paper(settings)
+    names = processes.NAMES if name == "all" else (name,)
+    if not set(names) <= set(processes.NAMES):
+        raise typer.BadParameter(f"{name!r} is none of {', '.join(processes.NAMES)}, all, paper")
+    with database(settings) as dsns:
+        _run_async(processes.run_named(names, settings, dsns.app))
+
+
+def _run_async(work: "asyncio.coroutines.Coroutine[object, object, None]") -> None:
+    import uvloop
+
+    uvloop.run(work)
+
+
+def _run_paper(settings: Settings) -> None:
+    """Become the venue's own process."""
+    argv = [sys.executable, "-m", "adapters.venues.paper", "--file"]
+    os.execv(sys.executable, [*argv, str(settings.data_dir / "paper.sqlite"), "--port", "8100"])  # noqa: S606
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the schema up to date and write the first events."""
+    from adapters.postgres.log import PostgresLog
+    from workers.database import database, migrate_for
+    from workers.processes import make_committer
+    from workers.seed import seed
+
+    settings = _settings()
+    with database(settings) as dsns:
+        for name in migrate_for(dsns):
+            err.print(f"Applied {name}")
+        store = PostgresLog(dsns.app)
+        committer = make_committer(settings, store)
+        seed(committer)
+        committer.close()
+        store.close()
+
+
+def _bar(what: str) -> Progress:
+    return Progress(
+        TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=err
+    )
+
+
+@app.command()
+def rebuild(
+    name: Annotated[str, typer.Argument(help="A read model's name.")] = "",
+    every: Annotated[bool, typer.Option("--all", help="All read models.")] = False,
+) -> None:
+    """Build read models again from position 0 and swap them in."""
+    from projections import PROJECTIONS
+    from workers.database import database
+    from workers.rebuild import rebuild as run
+
+    chosen = [p for p in PROJECTIONS if every or p.name == name]
+    if not chosen:
+        known = ", ".join(p.name for p in PROJECTIONS)
+        raise typer.BadParameter(f"{name!r} is no read model; there are: {known}; or --all")
+    with database(_settings()) as dsns:
+        for projection in chosen:
+            with _bar(projection.name) as bar:
+                task = bar.add_task("")
+                position = run(
+                    dsns.owner,
+                    dsns.app,
+                    projection,
+                    lambda at, head: bar.update(task, completed=at, total=head),  # noqa: B023
+                )
+            err.print(f"{projection.name}: swapped in at position {position}")
+
+
+@app.command()
+def replay(
+    after: Annotated[int, typer.Option(help="Begin above this position.")] = 0,
+    until: Annotated[int | None, typer.Option(help="End with this position.")] = None,
+    output: Annotated[Path | None, typer.Option(help="A file instead of the screen.")] = None,
+) -> None:
+    """Print or export a range of the log as JSON lines."""
+    from adapters.postgres.connect import READER_OPTIONS, connect
+    from workers.database import database
+    from workers.history import pages, to_line
+
+    with database(_settings()) as dsns, connect(dsns.app, READER_OPTIONS, autocommit=True) as log:
+        sink = output.open("wb") if output else sys.stdout.buffer
+        with sink:
+            for page in pages(log, after, until):
+                sink.writelines(to_line(event) + b"\n" for event in page)
+
+
+@app.command()
+def verify(
+    file: Annotated[Path | None, typer.Option(help="An export instead of the database.")] = None,
+) -> None:
+    """Check every seal. Exit code 0: clean, 1: broken at a position, 2: cannot be read."""
+    from workers.checking import verify_database, verify_file
+
+    with _bar("verify") as bar:
+        task = bar.add_task("", total=None)
+
+        def show(position: int, head: int | None) -> None:
+            bar.update(task, completed=position, total=head)
+
+        code, text = verify_file(file, show) if file else verify_database(_settings(), show)
+    err.print(text, style="green" if code == 0 else "red", highlight=False)
+    raise typer.Exit(code)
+
+
+@keys.command("create")
+def create_key(
+    name: str,
+    scope: Annotated[list[str], typer.Option(help="read, trade or admin; repeat for more.")],
+    days: Annotated[int | None, typer.Option(help="Days until it expires.")] = None,
+) -> None:
+    """Make an API key; the secret is shown once."""
+    from workers.keys import create
+
+    key_id, token = create(_settings(), name, tuple(scope), days)
+    err.print(f"Key {key_id} for {name!r}. Shown once: Authorization: Bearer", highlight=False)
+    out.print(token, highlight=False, soft_wrap=True)
+
+
+@keys.command("list")
+def list_keys() -> None:
+    """Show who may do what."""
+    from workers.keys import table
+
+    out.print(table(_settings()))
+
+
+@keys.command("revoke")
+def revoke_key(key_id: str, reason: str = "") -> None:
+    """End a key's rights at once."""
+    from workers.keys import revoke
+
+    revoke(_settings(), key_id, reason)
+    err.print(f"Key {key_id} is revoked.", highlight=False)
+
+
+@parked.command("list")
+def list_parked() -> None:
+    """Show the keys whose events wait."""
+    from workers.checking import parked_table
+
+    out.print(parked_table(_settings()))
+
+
+@parked.command("retry")
+def retry_parked(projection: str | None = None, key: str | None = None) -> None:
+    """Fold the waiting events again. Exit code 1 if some still cannot be folded."""
+    from workers.database import database
+    from workers.parked import retry_parked as retry
+
+    with database(_settings()) as dsns:
+        results = retry(dsns.app, projection, key)
+    for result in results:
+        said = "cured" if result.is_cured else f"still parked: {result.error}"
+        err.print(f"{result.projection} {result.key}: {said}", highlight=False)
+    raise typer.Exit(0 if all(result.is_cured for result in results) else EXIT_BROKEN)
+
+
+@app.command()
+def doctor() -> None:
+    """Say what is configured, what can be reached and what is behind."""
+    from workers.checking import examine
+
+    findings, is_well = examine(_settings())
+    out.print(findings)
+    raise typer.Exit(0 if is_well else EXIT_BROKEN)
+
+
+if __name__ == "__main__":
+    main()

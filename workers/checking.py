@@ -1,0 +1,111 @@
+"""What the command line checks: the seals, what is parked, and whether all is well."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from rich.table import Table
+
+from adapters.postgres.connect import READER_OPTIONS, connect
+from adapters.postgres.installation import EmbeddedPostgresError
+from adapters.postgres.migrate import pending
+from adapters.settings import Settings
+from commands.seal import SealBroken
+from domain.log import Head, StoreUnavailable
+from workers import history
+from workers.database import MIGRATIONS, database
+from workers.parked import list_parked
+
+CLEAN, BROKEN, UNREADABLE = 0, 1, 2
+ALIVE_SECONDS = 15
+Show = Callable[[int, int | None], None]
+
+
+def verify_database(settings: Settings, show: Show) -> tuple[int, str]:
+    """Check the stored log; answers an exit code and a sentence."""
+    try:
+        with (
+            database(settings) as dsns,
+            connect(dsns.app, READER_OPTIONS, autocommit=True) as log,
+        ):
+            stored = _stored_head(log)
+            pages = history.pages(log, 0, stored.position)
+            verified = history.verify(pages, progress=lambda at: show(at, stored.position))
+            history.check_head(verified, stored)
+    except SealBroken as error:
+        return BROKEN, f"Broken at position {error.position}: {error}"
+    except (psycopg.Error, EmbeddedPostgresError, StoreUnavailable, OSError) as error:
+        return UNREADABLE, f"The log cannot be read: {error}"
+    return CLEAN, f"Clean up to position {verified.position}, seal {verified.seal.hex()}"
+
+
+def verify_file(path: Path, show: Show) -> tuple[int, str]:
+    """Check an export without any database; answers an exit code and a sentence."""
+    try:
+        verified = history.verify(history.read_export(path), progress=lambda at: show(at, None))
+    except SealBroken as error:
+        return BROKEN, f"Broken at position {error.position}: {error}"
+    except (OSError, ValueError) as error:
+        return UNREADABLE, f"{path} cannot be read: {error}"
+    return CLEAN, f"Clean up to position {verified.position}, seal {verified.seal.hex()}"
+
+
+def _stored_head(log: psycopg.Connection[Any]) -> Head:
+    row = log.execute("select position, seal from log_head").fetchone()
+    if row is None:
+        raise StoreUnavailable("The log has no head row; run `aviary migrate`.")
+    return Head(*row)
+
+
+def parked_table(settings: Settings) -> Table:
+    shown = Table("read model", "key", "since position", "events", "error")
+    with database(settings) as dsns, connect(dsns.app, READER_OPTIONS, autocommit=True) as reader:
+        for entry in list_parked(reader):
+            shown.add_row(
+                entry.projection,
+                entry.key,
+                str(entry.first_position),
+                str(entry.events),
+                entry.error,
+            )
+    return shown
+
+
+def examine(settings: Settings) -> tuple[Table, bool]:
+    """What is configured, reachable and behind; and whether all of it is well."""
+    shown = Table("what", "how it is", "well")
+    findings: list[tuple[str, str, bool]] = [("settings", repr(settings), True)]
+    try:
+        with (
+            database(settings) as dsns,
+            connect(dsns.app, READER_OPTIONS, autocommit=True) as reader,
+        ):
+            missing = pending(dsns.owner, MIGRATIONS)
+            findings.append(("migrations", ", ".join(missing) or "all applied", not missing))
+            if not missing:
+                findings += _examine_log(reader, settings)
+    except (psycopg.Error, EmbeddedPostgresError, StoreUnavailable, OSError) as error:
+        findings.append(("database", str(error), False))
+    for what, how, is_well in findings:
+        shown.add_row(what, how, "yes" if is_well else "[red]no[/red]")
+    return shown, all(is_well for _, _, is_well in findings)
+
+
+def _examine_log(
+    reader: psycopg.Connection[Any], settings: Settings
+) -> list[tuple[str, str, bool]]:
+    head = _stored_head(reader)
+    findings = [("log", f"{head.position} events", True)]
+    for name, position in reader.execute("select projection, position from checkpoints"):
+        behind = head.position - position
+        is_well = behind <= settings.lag_max_events
+        findings.append((f"read model {name}", f"{behind} events behind", is_well))
+    for name, state, seconds in reader.execute(
+        "select name, state, extract(epoch from now() - alive_at)::int from workers order by name"
+    ):
+        is_well = seconds <= ALIVE_SECONDS and state == "running"
+        findings.append((f"worker {name}", f"{state}, alive {seconds} s ago", is_well))
+    entries = list_parked(reader)
+    findings.append(("parked", f"{len(entries)} keys", not entries))
+    return findings
