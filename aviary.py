@@ -1,9 +1,9 @@
 """The front door: the command line, one short function per command."""
 
-import asyncio
 import logging
 import os
 import sys
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +11,8 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from adapters.settings import BadSetting, Settings, load
+from adapters.settings import Settings, load
+from adapters.values import BadSetting
 
 app = typer.Typer(
     help="Aviary: the control plane of a fleet of trading bots.", no_args_is_help=True
@@ -108,7 +109,7 @@ def worker(
         _run_async(processes.run_named(names, settings, dsns.app))
 
 
-def _run_async(work: "asyncio.coroutines.Coroutine[object, object, None]") -> None:
+def _run_async(work: Coroutine[object, object, None]) -> None:
     import uvloop
 
     uvloop.run(work)

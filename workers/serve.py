@@ -1,6 +1,7 @@
 """`aviary serve`: embedded Postgres, the schema, the paper venue, the workers and the API.
 
-Each is a child of one supervisor. What they must know of one another goes through their environment.
+Each is a child of one supervisor. What they must know of one another goes through their
+environment.
 """
 
 import os
