@@ -26,8 +26,8 @@ _PR_SET_PDEATHSIG = 1
 
 def main() -> None:
     flags = _parser().parse_args()
-    if flags.exit_with_parent:
-        _exit_with_parent()
+    if flags.exit_with_parent is not None:
+        _exit_with_parent(flags.exit_with_parent)
     run = asyncio.run
     if sys.platform != "win32":
         import uvloop
@@ -48,10 +48,23 @@ def _parser() -> argparse.ArgumentParser:
     add("--half-spread-bp", type=amount, default=EUR_USD.half_spread_bp)
     add("--level-quantity", type=amount, default=EUR_USD.level_quantity)
     add("--levels", type=int, default=EUR_USD.levels)
-    add("--deposit", action="append", metavar="EUR=1000000", help="money of each new account")
+    add(
+        "--deposit",
+        type=_deposit,
+        action="append",
+        metavar="EUR=1000000",
+        help="money of each new account",
+    )
     add("--faults", type=Path, help="a JSON list of fault rules")
     add("--test-mode", action="store_true", help="serve /test/*")
-    add("--exit-with-parent", action="store_true", help="stop when the parent dies (Linux)")
+    add(
+        "--exit-with-parent",
+        type=int,
+        nargs="?",
+        const=0,
+        metavar="PID",
+        help="stop when the thread that started it ends (Linux); not even start unless PID did",
+    )
     return parser
 
 
@@ -65,9 +78,7 @@ def _settings(flags: argparse.Namespace) -> Settings:
     )
     terms = Terms(pairs=(pair,))
     if flags.deposit:
-        split = [text.partition("=") for text in flags.deposit]
-        deposits = tuple((token, amount(total)) for token, _, total in split)
-        terms = msgspec.structs.replace(terms, deposits=deposits)
+        terms = msgspec.structs.replace(terms, deposits=tuple(flags.deposit))
     faults: list[FaultRule] = []
     if flags.faults:
         faults = msgspec.json.decode(flags.faults.read_bytes(), type=list[FaultRule])
@@ -85,6 +96,11 @@ def _settings(flags: argparse.Namespace) -> Settings:
     )
 
 
+def _deposit(text: str) -> tuple[str, Decimal]:
+    token, _, total = text.partition("=")
+    return token, amount(total)
+
+
 def _announce(ready_file: Path | None) -> Callable[[int], None]:
     def announce(port: int) -> None:
         if ready_file is not None:
@@ -95,14 +111,18 @@ def _announce(ready_file: Path | None) -> Callable[[int], None]:
     return announce
 
 
-def _exit_with_parent() -> None:
-    """Ask the kernel for SIGTERM when the parent dies; raises SystemExit where it cannot."""
+def _exit_with_parent(expected: int) -> None:
+    """Ask the kernel for SIGTERM when the parent ends; raises SystemExit where it cannot.
+
+    Without `expected` (0) a parent that ended before this call goes unnoticed: process 1, which
+    then adopts us, may as well be the true parent in a container.
+    """
     if sys.platform != "linux":
         raise SystemExit("--exit-with-parent needs Linux. Leave it out.")
     parent = os.getppid()
     if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM) != 0:
         raise SystemExit(f"prctl: {os.strerror(ctypes.get_errno())}")
-    if os.getppid() != parent or parent == 1:
+    if os.getppid() != (expected or parent):
         raise SystemExit("the parent is already gone")
 
 
