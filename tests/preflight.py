@@ -7,8 +7,9 @@ skipped by name.
 import os
 import shutil
 import sys
+from collections.abc import Callable
 
-NEEDED = {
+NEEDED: dict[str, tuple[str, str, Callable[[], bool]]] = {
     "useradd": ("passwd", "the embedded Postgres run as root", lambda: os.geteuid() == 0),
     "chromium": ("chromium", "the tests of /docs and /redoc in a real browser", lambda: True),
 }

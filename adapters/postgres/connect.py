@@ -9,8 +9,6 @@ from typing import Any
 import psycopg
 from psycopg.rows import tuple_row
 
-from adapters.postgres import arrays
-
 _TCP: dict[str, Any] = {
     "connect_timeout": 3,
     "keepalives_idle": 5,
@@ -31,11 +29,9 @@ PROJECTOR_OPTIONS = (
 
 
 def connect(dsn: str, options: str, *, autocommit: bool = False) -> psycopg.Connection[Any]:
-    connection = psycopg.connect(
+    return psycopg.connect(
         dsn, options=options, autocommit=autocommit, row_factory=tuple_row, **_TCP
     )
-    arrays.register(connection)
-    return connection
 
 
 async def connect_async(

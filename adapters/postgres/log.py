@@ -13,7 +13,6 @@ import psycopg
 from eventsourcing.persistence import PersistenceError
 from psycopg.rows import class_row, tuple_row
 
-from adapters.postgres.arrays import Bytes, Integers, Texts
 from adapters.postgres.connect import WRITER_OPTIONS, connect
 from adapters.postgres.recorder import LOG_LOCK, LogDatastore, LogRecorder
 from domain.log import Fence, Head, Receipt, Recorded, StoreUnavailable
@@ -46,7 +45,7 @@ _WRITE_RECEIPTS = f"""
 insert into receipts ({_RECEIPT_COLUMNS})
 select * from unnest(
     %b::text[], %b::text[], %b::text[], %b::bytea[], %b::text[], %b::text[], %b::bigint[],
-    %b::bigint[], %b::bigint[], %b::text[], %b::text[]
+    %b::int[], %b::bigint[], %b::text[], %b::text[]
 )
 """
 _MOVE_HEAD = f"""
@@ -74,10 +73,7 @@ class PostgresAppend:
 
     def newer(self, versions: Mapping[str, int]) -> Sequence[Recorded]:
         self._cursor.execute(
-            _NEWER,
-            (Texts(list(versions)), Integers(list(versions.values()))),
-            prepare=True,
-            binary=True,
+            _NEWER, (list(versions), list(versions.values())), prepare=True, binary=True
         )
         return [Recorded(*row) for row in self._cursor]
 
@@ -86,21 +82,12 @@ class PostgresAppend:
         return frozenset(Fence(*row) for row in self._cursor)
 
     def write_receipts(self, receipts: Sequence[Receipt]) -> None:
+        names = Receipt.__struct_fields__
+        order = _RECEIPT_COLUMNS.replace("\n", " ").replace(" ", "").split(",")
+        assert set(order) == set(names)  # noqa: S101 - a column without a field is a defect
         self._cursor.execute(
             _WRITE_RECEIPTS,
-            (
-                Texts([receipt.command_id for receipt in receipts]),
-                Texts([receipt.actor for receipt in receipts]),
-                Texts([receipt.kind for receipt in receipts]),
-                Bytes([receipt.request_hash for receipt in receipts]),
-                Texts([receipt.stream for receipt in receipts]),
-                Texts([receipt.outcome for receipt in receipts]),
-                Integers([receipt.position for receipt in receipts]),
-                Integers([receipt.events for receipt in receipts]),
-                Integers([receipt.recorded_at_us for receipt in receipts]),
-                Texts([receipt.code for receipt in receipts]),
-                Texts([receipt.text for receipt in receipts]),
-            ),
+            [[getattr(receipt, name) for receipt in receipts] for name in order],
             prepare=True,
         )
 
@@ -217,5 +204,5 @@ def _receipts(
     connection: psycopg.Connection[Any], command_ids: Sequence[str]
 ) -> Mapping[str, Receipt]:
     with connection.cursor(row_factory=class_row(Receipt), binary=True) as cursor:
-        cursor.execute(_RECEIPTS, (Texts(command_ids),), prepare=True)
+        cursor.execute(_RECEIPTS, (list(command_ids),), prepare=True)
         return {receipt.command_id: receipt for receipt in cursor}

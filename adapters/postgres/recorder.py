@@ -14,7 +14,6 @@ from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastor
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import DictRow
 
-from adapters.postgres.arrays import Bytes, Integers, Texts
 from domain.log import Recorded
 
 LOG_LOCK = 0x617669617279  # "aviary": the advisory lock of this database's log
@@ -72,13 +71,13 @@ class LogRecorder(PostgresApplicationRecorder):
         cursor.execute(
             INSERT_EVENTS,
             (
-                Texts([event.stream for event in events]),
-                Integers([event.version for event in events]),
-                Texts([event.tag for event in events]),
-                Bytes([event.payload for event in events]),
-                Integers([event.position for event in events]),
-                Bytes([event.metadata for event in events]),
-                Bytes([event.seal for event in events]),
+                [event.stream for event in events],
+                [event.version for event in events],
+                [event.tag for event in events],
+                [event.payload for event in events],
+                [event.position for event in events],
+                [event.metadata for event in events],
+                [event.seal for event in events],
             ),
             prepare=True,
         )
