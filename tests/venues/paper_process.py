@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 import time
@@ -33,7 +34,12 @@ class PaperProcess:
         ready = self.folder / "ready"
         ready.unlink(missing_ok=True)
         command = [sys.executable, "-m", "adapters.venues.paper", "--test-mode"]
-        command += ["--exit-with-parent", "--file", str(self.folder / "venue.sqlite")]
+        command += [
+            "--exit-with-parent",
+            str(os.getpid()),
+            "--file",
+            str(self.folder / "venue.sqlite"),
+        ]
         process = subprocess.Popen([*command, "--ready-file", str(ready), *self._flags])
         self._process = process
         deadline = time.monotonic() + _START_SECONDS

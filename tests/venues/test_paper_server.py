@@ -257,3 +257,10 @@ def test_the_venue_ends_with_its_parent(tmp_path: Path) -> None:
     child.wait()
     psutil.wait_procs([venue], timeout=10)
     assert not venue.is_running() or venue.status() == psutil.STATUS_ZOMBIE
+
+
+def test_the_venue_does_not_start_for_a_parent_that_is_gone(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "adapters.venues.paper", "--file", str(tmp_path / "v.sqlite")]
+    late = subprocess.run([*command, "--exit-with-parent", "1"], check=False, timeout=20)
+    assert late.returncode == 1
+    assert not (tmp_path / "v.sqlite").exists()

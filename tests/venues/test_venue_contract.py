@@ -1,15 +1,8 @@
-"""What every implementation of the port `Venue` must do, run against real processes.
-
-An implementation joins by a line in `FACTORIES`: a context manager that yields a function from an
-account name to a connected venue. New accounts hold money in both tokens of the pair.
-"""
+"""What every implementation of the port `Venue` must do; see conftest for who takes part."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import AsyncIterator, Awaitable
 from decimal import Decimal
-from itertools import pairwise
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -22,45 +15,8 @@ from adapters.venues.port import (
     Venue,
     VenueRefused,
 )
-from tests.venues.paper_process import PAIR, order, running, until
-
-VenueFactory = Callable[[str], Venue]
-Run = Callable[[str, Callable[[Venue], Awaitable[None]]], None]
-
-
-@contextmanager
-def paper(folder: Path) -> Iterator[VenueFactory]:
-    with running(folder) as process:
-        yield process.venue
-
-
-FACTORIES: dict[str, Callable[[Path], AbstractContextManager[VenueFactory]]] = {"paper": paper}
-
-
-@pytest.fixture(scope="module", params=sorted(FACTORIES))
-def venue_factory(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[VenueFactory]:
-    with FACTORIES[request.param](tmp_path_factory.mktemp("venue")) as factory:
-        yield factory
-
-
-@pytest.fixture
-def run(venue_factory: VenueFactory, request: pytest.FixtureRequest) -> Run:
-    """Play a scenario with a venue of its own account, named after the test."""
-
-    def play(suffix: str, scenario: Callable[[Venue], Awaitable[None]]) -> None:
-        async def with_venue() -> None:
-            name = f"{request.node.originalname[5:50]}{suffix}"
-            venue = venue_factory(name)
-            try:
-                await scenario(venue)
-            finally:
-                await venue.close()
-
-        asyncio.run(asyncio.wait_for(with_venue(), 20))
-
-    return play
+from tests.venues.conftest import Run, VenueFactory
+from tests.venues.paper_process import PAIR, order, until
 
 
 async def refusal(act: Awaitable[object]) -> str:
@@ -229,35 +185,14 @@ def test_the_stream_says_connected_then_every_change(run: Run) -> None:
     run("", scenario)
 
 
-def test_market_prices_are_consistent(run: Run) -> None:
+def test_closing_the_client_ends_its_stream(run: Run) -> None:
     async def scenario(venue: Venue) -> None:
-        ticker = await venue.ticker(PAIR)
-        assert 0 < ticker.bid < ticker.ask
-        assert ticker.bid <= ticker.last <= ticker.ask
-        book = await venue.order_book(PAIR, depth=5)
-        assert len(book.bids) == len(book.asks) == 5
-        bids, asks = [price for price, _ in book.bids], [price for price, _ in book.asks]
-        assert bids == sorted(bids, reverse=True)
-        assert asks == sorted(asks)
-        assert bids[0] < asks[0]
-
-    run("", scenario)
-
-
-def test_candles_end_with_the_one_in_progress(run: Run) -> None:
-    async def scenario(venue: Venue) -> None:
-        candles = await venue.candles(PAIR, "1m", limit=10)
-        now_us = await venue.time_us()
-        assert len(candles) == 10
-        assert {later.start_us - candle.start_us for candle, later in pairwise(candles)} == {
-            60_000_000
-        }
-        assert now_us - candles[-1].start_us < 61_000_000
-        for candle in candles:
-            assert candle.low <= min(candle.open, candle.close)
-            assert candle.high >= max(candle.open, candle.close)
-        since = await venue.candles(PAIR, "1m", start_us=candles[4].start_us, limit=3)
-        assert [candle.start_us for candle in since] == [candle.start_us for candle in candles[4:7]]
+        stream = venue.updates()
+        assert await anext(stream) == StreamConnected()
+        waiting = asyncio.create_task(collect(stream, 1))
+        await asyncio.sleep(0)
+        await venue.close()
+        assert await waiting == []
 
     run("", scenario)
 
