@@ -1,0 +1,1 @@
+"""What the performance table is made with: real processes, and the limit measured beside them."""
