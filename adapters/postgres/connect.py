@@ -16,15 +16,16 @@ _TCP: dict[str, Any] = {
     "keepalives_count": 2,
     "tcp_user_timeout": 5000,
 }
-WRITER_OPTIONS = (
-    "-c role=aviary_worker -c idle_in_transaction_session_timeout=2000 -c lock_timeout=3000"
-)
-API_WRITER_OPTIONS = (
-    "-c role=aviary_writer -c idle_in_transaction_session_timeout=2000 -c lock_timeout=3000"
-)
-READER_OPTIONS = "-c role=aviary_reader -c statement_timeout=10000"
+# Every statement of ours walks an index. A plan made while a table was still empty would scan it
+# whole for ever after, until the statistics are next collected.
+_PLANS = "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
+_WRITING = f"-c idle_in_transaction_session_timeout=2000 -c lock_timeout=3000 {_PLANS}"
+WRITER_OPTIONS = f"-c role=aviary_worker {_WRITING}"
+API_WRITER_OPTIONS = f"-c role=aviary_writer {_WRITING}"
+READER_OPTIONS = f"-c role=aviary_reader -c statement_timeout=10000 {_PLANS}"
 PROJECTOR_OPTIONS = (
-    "-c role=aviary_worker -c idle_in_transaction_session_timeout=10000 -c lock_timeout=3000"
+    "-c role=aviary_worker -c idle_in_transaction_session_timeout=10000 -c lock_timeout=3000 "
+    f"{_PLANS}"
 )
 
 

@@ -1,0 +1,29 @@
+"""`python -m benchmarks [name ...]`: measure, print one table. Without names, everything."""
+
+import sys
+
+from rich.console import Console
+
+from benchmarks import appends, folding
+from benchmarks.cluster import fresh_log
+from benchmarks.rows import Row, show
+
+MEASUREMENTS = {"appends": appends.measure, "folding": folding.measure}
+
+
+def main(names: list[str]) -> int:
+    unknown = sorted(set(names) - set(MEASUREMENTS))
+    if unknown:
+        Console(stderr=True).print(f"Unknown: {unknown}; there are {list(MEASUREMENTS)}")
+        return 2
+    rows: list[Row] = []
+    for name in names or MEASUREMENTS:
+        Console(stderr=True).print(f"measuring {name} ...")
+        with fresh_log() as dsns:
+            rows += MEASUREMENTS[name](dsns)
+    show(rows)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

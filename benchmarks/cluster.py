@@ -1,0 +1,29 @@
+"""A real Postgres with fsync on, in a folder of its own, for as long as a measurement takes."""
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from adapters.postgres.embedded import EmbeddedPostgres
+from adapters.postgres.log import PostgresLog
+from commands.committer import Committer
+from workers.database import Dsns, dsns_of, migrate_for
+from workers.seed import seed
+
+
+@contextlib.contextmanager
+def fresh_log() -> Iterator[Dsns]:
+    """An empty, migrated log with the first events."""
+    with (
+        tempfile.TemporaryDirectory(prefix="aviary-bench-") as folder,
+        EmbeddedPostgres(Path(folder)) as server,
+    ):
+        dsns = dsns_of(server)
+        migrate_for(dsns)
+        store = PostgresLog(dsns.app)
+        committer = Committer(store)
+        seed(committer)
+        committer.close()
+        store.close()
+        yield dsns
