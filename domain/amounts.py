@@ -9,7 +9,7 @@ from decimal import Context, Decimal, Inexact
 
 _PATTERN = re.compile(r"[0-9]{1,40}(?:\.[0-9]{1,40})?(?:[eE][+-]?[0-9]{1,2})?", re.ASCII)
 _LIMIT = Decimal(10) ** 18
-_DECIMALS_MAX = 18
+_FINEST = Decimal("1E-18")
 _DIGITS_MAX = 38
 
 
@@ -30,16 +30,12 @@ def amount(text: str) -> Decimal:
         shown = text if len(text) <= 40 else text[:40] + "..."  # noqa: PLR2004
         raise BadAmount(f"{shown!r} is not a plain positive decimal number such as 0.25")
     value = Decimal(text)
-    _, digits, exponent = value.as_tuple()
+    digits = value.as_tuple().digits
     if not value:
         raise BadAmount("must be greater than 0")
     if value >= _LIMIT:
         raise BadAmount(f"{text} is too large: at most 18 digits before the point")
-    if (
-        isinstance(exponent, int)
-        and -exponent > _DECIMALS_MAX
-        and value.normalize() != round(value, _DECIMALS_MAX)
-    ):
+    if _exact.remainder(value, _FINEST):
         raise BadAmount(f"{text} is too fine: at most 18 digits after the point")
     if len(digits) > _DIGITS_MAX:
         raise BadAmount(f"{text} has more than 38 digits")

@@ -1,0 +1,145 @@
+"""Messages that tests speak with: one sample of every event, and small worlds of commands.
+
+Ids are few on purpose, so that generated histories collide, repeat and contradict themselves.
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+from hypothesis import strategies as st
+
+from commands.codec import tag_of
+from domain.account import AccountOpened, ConnectorAdded, Reconciled, ReconciliationRequested
+from domain.actor import KeyCreated, KeyRevoked
+from domain.events import Event
+from domain.order_messages import (
+    CancelOrder,
+    CancelRequested,
+    Command,
+    DispatchOrder,
+    OrderAccepted,
+    OrderCancelled,
+    OrderDispatched,
+    OrderExpired,
+    OrderFilled,
+    OrderFound,
+    OrderNotAtVenue,
+    OrderOutcomeUnknown,
+    OrderPlaced,
+    OrderRejectedByVenue,
+    OrderUndeliverable,
+    OrderWithdrawn,
+    PlaceOrder,
+    RecordAccepted,
+    RecordClosed,
+    RecordFill,
+    RecordNotFound,
+    RecordRejected,
+    RecordUnknown,
+)
+
+SEND_BY = 1_700_000_005_000_000
+EXECUTED = 1_700_000_001_000_000
+IS_MAKER = False
+
+ACCOUNT = (AccountOpened("main"), ConnectorAdded("main", "paper"))
+"""The events of an account on which orders may be placed."""
+
+PLACE = PlaceOrder(
+    "main", "paper", "BTC-USDT", "BUY", "LIMIT", Decimal("1.0"), Decimal(50000), "OPEN", "av1"
+)
+PLACED = OrderPlaced(
+    "main", "paper", "BTC-USDT", "BUY", "LIMIT", Decimal("1.0"), Decimal(50000), "OPEN", "av1"
+)
+DISPATCHED = OrderDispatched(1, 7, SEND_BY)
+ACCEPTED = OrderAccepted("x1")
+FOUND = OrderFound("x1")
+UNKNOWN = OrderOutcomeUnknown("timeout", 1)
+NOT_AT_VENUE = OrderNotAtVenue(1)
+REJECTED = OrderRejectedByVenue("-2010", "insufficient balance", 1)
+CANCEL_REQUESTED = CancelRequested()
+WITHDRAWN = OrderWithdrawn()
+CANCELLED = OrderCancelled("", "us")
+EXPIRED = OrderExpired("GTD")
+UNDELIVERABLE = OrderUndeliverable(5)
+
+
+def fill_of(trade_id: str, quantity: str, price: str = "50000", fee: str = "0.1") -> RecordFill:
+    return RecordFill(
+        trade_id, "BUY", Decimal(quantity), Decimal(price), Decimal(fee), "USDT", IS_MAKER, EXECUTED
+    )
+
+
+def filled(trade_id: str, quantity: str, price: str = "50000", fee: str = "0.1") -> OrderFilled:
+    return OrderFilled(
+        trade_id, "BUY", Decimal(quantity), Decimal(price), Decimal(fee), "USDT", IS_MAKER, EXECUTED
+    )
+
+
+SAMPLES: Mapping[str, Event] = {
+    tag_of(event): event
+    for event in (
+        AccountOpened("main"),
+        ConnectorAdded("main", "paper"),
+        ReconciliationRequested("paper", 1_700_000_000_000_000),
+        Reconciled("paper", 3, 2),
+        KeyCreated("k1", "dashboard", ("read", "trade"), "ab" * 32, 1_800_000_000_000_000),
+        KeyRevoked("k1", "lost"),
+        OrderPlaced(
+            "main",
+            "paper",
+            "BTC-USDT",
+            "BUY",
+            "LIMIT",
+            Decimal("0.12"),
+            Decimal("50000.00"),
+            "OPEN",
+            "av1",
+            Decimal("0.123"),
+            None,
+        ),
+        DISPATCHED,
+        ACCEPTED,
+        FOUND,
+        OrderRejectedByVenue("-2010", "insufficient balance \u2713", 1),
+        filled("t1", "0.000000000000000001", "99999999999999999999.999999999999999999"),
+        CANCEL_REQUESTED,
+        WITHDRAWN,
+        CANCELLED,
+        EXPIRED,
+        UNKNOWN,
+        NOT_AT_VENUE,
+        UNDELIVERABLE,
+    )
+}
+"""One of every event; their bytes are pinned in tests/log/golden_events.json."""
+
+amounts = st.decimals(
+    min_value=Decimal("0.1"), max_value=3, places=1, allow_nan=False, allow_infinity=False
+)
+attempts = st.integers(1, 6)
+observations: st.SearchStrategy[Command] = st.one_of(
+    st.builds(RecordAccepted, st.sampled_from(["x1", "x2"])),
+    st.builds(RecordRejected, st.just("-2010"), st.just("no"), attempts),
+    st.builds(
+        RecordFill,
+        trade_id=st.sampled_from(["t1", "t2", "t3", "t4"]),
+        side=st.just("BUY"),
+        quantity=amounts,
+        price=amounts,
+        fee=amounts,
+        fee_token=st.sampled_from(["USDT", "BNB"]),
+        is_maker=st.booleans(),
+        executed_at_us=st.just(EXECUTED),
+    ),
+    st.builds(RecordClosed, st.sampled_from(["cancelled", "expired"]), st.just("")),
+    st.builds(RecordUnknown, st.just("timeout"), attempts),
+    st.builds(RecordNotFound, attempts),
+)
+"""What a venue may tell about an order, in any order and as often as it likes."""
+intents: st.SearchStrategy[Command] = st.one_of(
+    st.just(PLACE),
+    st.just(CancelOrder()),
+    st.builds(DispatchOrder, attempts, st.just(7), st.just(SEND_BY)),
+)
+order_commands = st.one_of(intents, observations)
