@@ -25,6 +25,7 @@ UPCASTS: Mapping[str, Upcast] = {}
 
 _encoder = msgspec.json.Encoder()
 _decoders = {tag: msgspec.json.Decoder(kind) for tag, kind in EVENT_TYPES.items()}
+_tags = {kind: tag for tag, kind in EVENT_TYPES.items()}
 _metadata = msgspec.json.Decoder(Metadata)
 encode_metadata = _encoder.encode
 
@@ -42,7 +43,7 @@ class LogIsNewer(Exception):  # noqa: N818 - says what is so
 
 
 def tag_of(event: Event) -> str:
-    return str(event.__struct_config__.tag)
+    return _tags[type(event)]
 
 
 def encode(event: Event) -> bytes:

@@ -20,11 +20,18 @@ LOG_LOCK = 0x617669617279  # "aviary": the advisory lock of this database's log
 
 INSERT_EVENTS = """
 insert into events (
-    originator_id, originator_version, topic, state, notification_id, metadata, seal
+    originator_id, originator_version, topic, state, notification_id, metadata, seal,
+    actor, correlation_id, recorded_at_us
 )
-select * from unnest(
+select
+    e.*,
+    found ->> 'actor',
+    found ->> 'correlation_id',
+    (found ->> 'recorded_at_us')::bigint
+from unnest(
     %b::text[], %b::bigint[], %b::text[], %b::bytea[], %b::bigint[], %b::bytea[], %b::bytea[]
-)
+) as e (stream, version, tag, payload, position, metadata, seal)
+cross join lateral (select convert_from(e.metadata, 'UTF8')::json as found offset 0) as f
 """
 
 
