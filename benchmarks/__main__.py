@@ -1,14 +1,22 @@
 """`python -m benchmarks [name ...]`: measure, print one table. Without names, everything."""
 
 import sys
+from collections.abc import Callable
 
 from rich.console import Console
 
-from benchmarks import appends, folding
+from benchmarks import appends, busy, folding, http_alone, pages
 from benchmarks.cluster import fresh_log
 from benchmarks.rows import Row, show
+from workers.database import Dsns
 
-MEASUREMENTS = {"appends": appends.measure, "folding": folding.measure}
+MEASUREMENTS: dict[str, Callable[[Dsns], list[Row]]] = {
+    "appends": appends.measure,
+    "http": http_alone.measure,
+    "busy": lambda _dsns: busy.measure(),
+    "folding": folding.measure,
+    "pages": pages.measure,
+}
 
 
 def main(names: list[str]) -> int:

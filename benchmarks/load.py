@@ -11,6 +11,8 @@ from collections.abc import Callable
 from msgspec import Struct
 
 MakeRequest = Callable[[], bytes]
+OnAnswer = Callable[[bytes, float], None]
+"""Gets an answer's head in lower case and when it was whole."""
 
 
 class Load(Struct):
@@ -30,9 +32,12 @@ class Load(Struct):
 class _Connection(asyncio.Protocol):
     """Sends the next request as soon as the last answer is whole."""
 
-    def __init__(self, make: MakeRequest, load: Load, stop_at: float, pause: float) -> None:
+    def __init__(
+        self, make: MakeRequest, load: Load, stop_at: float, pause: float, on_answer: OnAnswer
+    ) -> None:
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._make, self._load, self._stop_at, self._pause = make, load, stop_at, pause
+        self._on_answer = on_answer
         self._buffer = b""
         self._sent_at = 0.0
 
@@ -57,7 +62,9 @@ class _Connection(asyncio.Protocol):
         if len(body) < int(lower[at:].split(b"\r\n", 1)[0]):
             return
         self._buffer = b""
-        self._load.latencies.append(time.perf_counter() - self._sent_at)
+        now = time.perf_counter()
+        self._load.latencies.append(now - self._sent_at)
+        self._on_answer(lower, now)
         self._load.statuses[int(head[9:12])] += 1
         if self._pause:
             asyncio.get_running_loop().call_later(self._pause, self._send)
@@ -79,6 +86,7 @@ async def run_load(
     connections: int,
     seconds: float,
     per_second: float | None = None,
+    on_answer: OnAnswer = lambda _head, _at: None,
 ) -> Load:
     """Send for so long; with `per_second` each connection pauses to about that rate in all."""
     load = Load([], Counter())
@@ -89,7 +97,7 @@ async def run_load(
     for _ in range(connections):
         made.append(
             await loop.create_connection(
-                lambda: _Connection(make, load, started + seconds, pause), *address
+                lambda: _Connection(make, load, started + seconds, pause, on_answer), *address
             )
         )
         if per_second:

@@ -35,7 +35,7 @@ def database(settings: Settings) -> Iterator[Dsns]:
     if settings.database_url is not None:
         yield Dsns(settings.database_url, settings.migrate_database_url or settings.database_url)
         return
-    running = _running(settings.data_dir)
+    running = find_running(settings.data_dir)
     if running is not None:
         yield running
         return
@@ -68,7 +68,7 @@ def _path(data_dir: Path) -> Path:
     return data_dir / "secrets" / "running.json"
 
 
-def _running(data_dir: Path) -> Dsns | None:
+def find_running(data_dir: Path) -> Dsns | None:
     """The published logins, if a server answers to them: a file alone proves nothing."""
     try:
         dsns = msgspec.json.decode(_path(data_dir).read_bytes(), type=Dsns)
