@@ -1,0 +1,118 @@
+"""The app factory: routes, error answers, limits, and what lives as long as the app."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from litestar import Litestar, Router
+from litestar.config.cors import CORSConfig
+from litestar.datastructures import State
+
+from adapters.settings import Settings
+from api import audit, audit_verify, docs, keys, status, trading, trading_lists
+from api.auth import Authenticator
+from api.bearers import Bearers
+from api.cursors import Cursors
+from api.deps import Deps
+from api.errors import HANDLERS
+from api.gate import Gate, before_send
+from api.lists import Listing
+from api.metrics import Metrics
+from api.throttle import Buckets
+
+_HANDLERS = (
+    status.home,
+    status.health,
+    status.ready,
+    status.metrics,
+    docs.openapi,
+    docs.swagger,
+    docs.redoc,
+    docs.asset,
+    trading.place_order,
+    trading.cancel_order,
+    trading.cancel_account_order,
+    trading_lists.active_orders,
+    trading_lists.search_active_orders,
+    trading_lists.search_orders,
+    trading_lists.search_trades,
+    trading_lists.trade_history,
+    audit.events,
+    audit.stream_events,
+    audit.command,
+    audit.parked,
+    audit.retry_parked,
+    audit_verify.verify,
+    keys.create_key,
+    keys.list_keys,
+    keys.revoke_key,
+)
+_CORS_HEADERS = ["Authorization", "Content-Type", "Idempotency-Key", "Prefer"]
+_SHOWN_HEADERS = [
+    *("Command-Id", "Log-Position", "Idempotency-Replayed", "Preference-Applied", "Retry-After"),
+]
+
+
+def create_app(deps: Deps) -> Litestar:
+    """The pool must not be open yet: the app opens it, and starts the hub and the markets."""
+    return Litestar(
+        route_handlers=[Router("/", route_handlers=_HANDLERS)],
+        middleware=[Gate],
+        before_send=[before_send],
+        exception_handlers=dict(HANDLERS),
+        request_max_body_size=deps.settings.body_bytes_max,
+        cors_config=_cors(deps.settings),
+        openapi_config=None,
+        lifespan=[_lifespan],
+        state=_state(deps),
+        logging_config=None,
+    )
+
+
+def _state(deps: Deps) -> State:
+    settings = deps.settings
+    bearers = Bearers(deps.pool, deps.hub)
+    cursors = Cursors(deps.hash_key)
+    return State(
+        {
+            "deps": deps,
+            "auth": Authenticator(settings.username, settings.password, bearers),
+            "bearers": bearers,
+            "buckets": Buckets(settings.rate_per_second, settings.rate_burst),
+            "cursors": cursors,
+            "listings": {
+                "active": Listing("orders", "active", cursors),
+                "orders": Listing("orders", "newest", cursors),
+                "trades": Listing("trades", "newest", cursors),
+            },
+            "metrics": Metrics(),
+            "ready": status.Ready(deps),
+        }
+    )
+
+
+def _cors(settings: Settings) -> CORSConfig | None:
+    if not settings.cors_allow_origins and not settings.cors_allow_origin_regex:
+        return None
+    return CORSConfig(
+        allow_origins=list(settings.cors_allow_origins),
+        allow_origin_regex=settings.cors_allow_origin_regex,
+        allow_methods=["GET", "POST", "DELETE"],
+        allow_headers=_CORS_HEADERS,
+        expose_headers=_SHOWN_HEADERS,
+        allow_credentials=False,
+    )
+
+
+@asynccontextmanager
+async def _lifespan(app: Litestar) -> AsyncIterator[None]:
+    """Start what runs beside the requests; a store that is away stops nothing."""
+    deps: Deps = app.state.deps
+    await deps.pool.open(wait=False)
+    deps.hub.start()
+    deps.markets.start()
+    try:
+        yield
+    finally:
+        await deps.hub.close()
+        await deps.markets.close()
+        await deps.pool.close()

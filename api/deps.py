@@ -1,0 +1,44 @@
+"""What the API is made of: handed to the app factory, read by handlers."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, cast
+
+from litestar import Request
+from msgspec import Struct
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool
+
+from adapters.settings import Settings
+from api.hub import Hub
+from api.markets import Markets
+from commands.committer import Committer
+from commands.store import Store
+
+Pool = AsyncConnectionPool[AsyncConnection[Any]]
+RetryParked = Callable[[str | None, str | None], Awaitable[Sequence[Struct]]]
+"""Projection and key, None for all; answers what became of each."""
+
+
+class Deps(Struct, frozen=True, kw_only=True):
+    settings: Settings
+    committer: Committer
+    store: Store
+    pool: Pool
+    """Of reader connections; opened and closed by the app."""
+    hub: Hub
+    markets: Markets
+    hash_key: bytes
+    """The same after every restart, or a repeated request would look like another one."""
+    retry_parked: RetryParked
+    version: str = ""
+
+
+class Caller(Struct, frozen=True):
+    """Who makes a request, and what it may do."""
+
+    name: str
+    scopes: frozenset[str]
+
+
+def deps_of(request: Request[Any, Any, Any]) -> Deps:
+    return cast("Deps", request.app.state.deps)

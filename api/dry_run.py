@@ -1,0 +1,42 @@
+"""What a command would do now: decided on the stored state, written nowhere."""
+
+import asyncio
+from typing import Any
+
+import msgspec
+
+from api.deps import Deps
+from api.errors import refusal
+from commands import codec
+from commands.catalogue import aggregate_of
+from commands.request import Command
+from commands.store import Store
+from domain.refusal import Refused
+
+_PAGE = 5_000
+
+
+async def dry_run(deps: Deps, stream: str, command: Command) -> bytes:
+    """The JSON answer; raises the Failure that the command itself would answer."""
+    try:
+        events = await asyncio.to_thread(_decide, deps.store, stream, command)
+    except Refused as refused:
+        raise refusal(refused) from None
+    return msgspec.json.encode({"dry_run": True, "events": events})
+
+
+def _decide(store: Store, stream: str, command: Command) -> tuple[Any, ...]:
+    aggregate = aggregate_of(stream)
+    guards = [fold(store, name)[1] for name in aggregate.guards(command)]
+    return aggregate.decide(command, fold(store, stream)[1], guards)
+
+
+def fold(store: Store, stream: str) -> tuple[int, Any]:
+    """A stream's version and state; blocks, so call it in a thread."""
+    aggregate = aggregate_of(stream)
+    version, state = 0, aggregate.initial
+    while page := store.read_stream(stream, version, _PAGE):
+        for recorded in page:
+            state = aggregate.evolve(state, codec.decode_recorded(recorded))
+        version = page[-1].version
+    return version, state

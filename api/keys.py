@@ -1,0 +1,114 @@
+"""API keys: made, shown and revoked. A secret is in one answer and nowhere else."""
+
+import hashlib
+import secrets
+from typing import Any
+
+import msgspec
+from litestar import Request, Response, delete, get, post
+
+from api.audit_events import iso
+from api.bearers import Bearers
+from api.decoding import Body
+from api.deps import deps_of
+from api.dry_run import dry_run
+from api.errors import JSON
+from api.lists import to_us
+from api.openapi import Operation
+from api.reading import answer, row, wait_for_position
+from api.schemas import CreatedKey, DryRun, KeyList, Message, NewKey
+from api.submitting import headers_of, intent, is_dry_run, settle, submit
+from domain import actor
+from domain.actor import CreateKey, RevokeKey
+from projections import queries
+
+_SQL = queries.load("api_keys")
+_SECRET_BYTES = 32
+_KEY_ID_LENGTH = 16
+_new_key = Body(NewKey)
+
+
+@post(
+    "/keys",
+    opt={
+        "scope": "admin",
+        "operation": Operation(
+            "Make an API key. Its token is shown once.",
+            {201: CreatedKey, 200: DryRun},
+            body=NewKey,
+            is_command=True,
+            errors=(400, 409),
+        ),
+    },
+    status_code=201,
+)
+async def create_key(request: Request[Any, Any, Any]) -> Response[bytes]:
+    deps = deps_of(request)
+    raw = await request.body()
+    asked: NewKey = _new_key(raw)
+    intended = intent(request, deps, "create_key", (), raw)
+    key_id = intended.command_id[:_KEY_ID_LENGTH]
+    secret = secrets.token_hex(_SECRET_BYTES)
+    command = CreateKey(
+        key_id,
+        asked.name,
+        tuple(dict.fromkeys(asked.scopes)),
+        hashlib.sha256(secret.encode()).hexdigest(),
+        None if asked.expires_at is None else to_us(asked.expires_at),
+    )
+    if is_dry_run(request):
+        content = await dry_run(deps, actor.stream(key_id), command)
+        return Response(content, status_code=200, media_type=JSON)
+    outcome = await submit(request, deps, intended, actor.stream(key_id), command)
+    created = CreatedKey(
+        key_id,
+        asked.name,
+        list(command.scopes),
+        None if command.expires_at_us is None else iso(command.expires_at_us),
+        None if outcome.is_replay else f"av_{key_id}_{secret}",
+    )
+    headers = headers_of(outcome.receipt, is_replay=outcome.is_replay)
+    await settle(deps, intended, outcome, headers)
+    content = msgspec.json.encode(created)
+    return Response(content, status_code=201, media_type=JSON, headers=headers)
+
+
+@get(
+    "/keys",
+    opt={"scope": "admin", "operation": Operation("All keys.", {200: KeyList}, is_read=True)},
+)
+async def list_keys(request: Request[Any, Any, Any]) -> Response[bytes]:
+    deps = await wait_for_position(request)
+    found = await row(deps.pool, _SQL["all"], {})
+    assert found is not None  # noqa: S101 - an aggregate always gives a row
+    return answer(b'{"data":%b}' % found[1].encode(), found[0])
+
+
+@delete(
+    "/keys/{key_id:str}",
+    opt={
+        "scope": "admin",
+        "operation": Operation(
+            "End a key's rights at once.",
+            {200: (Message, DryRun)},
+            is_command=True,
+            errors=(404,),
+        ),
+    },
+    status_code=200,
+)
+async def revoke_key(request: Request[Any, Any, Any], key_id: str) -> Response[bytes]:
+    deps = deps_of(request)
+    if not key_id.isprintable():
+        key_id = "unknown"
+    intended = intent(request, deps, "revoke_key", (key_id,))
+    command = RevokeKey(key_id)
+    if is_dry_run(request):
+        return Response(await dry_run(deps, actor.stream(key_id), command), media_type=JSON)
+    outcome = await submit(request, deps, intended, actor.stream(key_id), command)
+    bearers: Bearers = request.app.state.bearers
+    bearers.revoke(key_id)
+    headers = headers_of(outcome.receipt, is_replay=outcome.is_replay)
+    await settle(deps, intended, outcome, headers)
+    content = msgspec.json.encode(Message(f"Key {key_id} is revoked"))
+    return Response(content, media_type=JSON, headers=headers)

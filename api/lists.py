@@ -1,0 +1,115 @@
+"""Pages of a read model: filters, a keyset cursor, and how many there are in all.
+
+Rows come as one JSON text made by Postgres, so a page costs us no decoding. A large count may be
+two seconds old, because counting costs more than the page.
+"""
+
+import time
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+from litestar import Request, Response
+from msgspec import Struct, structs
+
+from api.cursors import Cursors
+from api.reading import answer, row, wait_for_position
+from projections import queries
+
+Order = Literal["newest", "active"]
+COUNT_MAX = 100_000
+_CHEAP_COUNT = 2_000
+_COUNT_SECONDS = 2.0
+_COUNTS_KEPT = 1_000
+_MILLISECONDS_FROM = 10**11
+
+
+class _Count(Struct, frozen=True):
+    total: int
+    counted_at: float
+
+
+class Listing:
+    """One list in one order, for one app."""
+
+    def __init__(self, table: str, order: Order, cursors: Cursors) -> None:
+        self._sql = queries.load(table)
+        self._page = self._sql[order].replace("{item}", self._sql["item"])
+        self._count = self._sql[f"count_{order}"]
+        self._order = order
+        self._name = f"{table}/{order}"
+        self._cursors = cursors
+        self._counts: OrderedDict[str, _Count] = OrderedDict()
+
+    async def page(self, request: Request[Any, Any, Any], asked: Struct) -> Response[bytes]:
+        """`asked` has limit and cursor; its other fields are filters, None when not wanted."""
+        given = structs.asdict(asked)
+        limit, cursor = given.pop("limit"), given.pop("cursor")
+        after = self._cursors.read(self._name, cursor) if cursor else None
+        deps = await wait_for_position(request)
+        names, values = self._conditions(given)
+        conditions = [self._sql[name] for name in names]
+        total = await self._total(deps, conditions, values)
+        if after is not None:
+            conditions.append(self._sql[f"after_{self._order}"])
+        found = await row(
+            deps.pool,
+            queries.filtered(self._page, conditions),
+            {**values, "after": after, "limit": limit},
+        )
+        assert found is not None  # noqa: S101 - an aggregate always gives a row
+        position, has_more, last, items = found
+        following = self._cursors.make(self._name, last) if has_more else None
+        pagination = {
+            "limit": limit,
+            "has_more": has_more,
+            "next_cursor": following,
+            "total_count": total,
+        }
+        body = b'{"data":%b,"pagination":%b}' % (items.encode(), msgspec.json.encode(pagination))
+        return answer(body, position)
+
+    def _conditions(self, given: Mapping[str, Any]) -> tuple[list[str], dict[str, Any]]:
+        names: list[str] = []
+        values: dict[str, Any] = {}
+        for name, value in given.items():
+            match value:
+                case None | []:
+                    continue
+                case [single]:
+                    names.append(f"{name}_one")
+                    values[name] = single
+                case int():
+                    names.append(name)
+                    values[name] = to_us(value, is_end=name == "end_time")
+                case _:
+                    names.append(name)
+                    values[name] = value
+        return names, values
+
+    async def _total(self, deps: Any, conditions: list[str], values: Mapping[str, Any]) -> int:
+        key = repr((conditions, values))
+        known = self._counts.get(key)
+        now = time.monotonic()
+        if known is not None and _is_good(known, now):
+            return known.total
+        query = queries.filtered(self._count, conditions)
+        found = await row(deps.pool, query, {**values, "count_max": COUNT_MAX})
+        total = int(found[0]) if found else 0
+        self._counts[key] = _Count(total, now)
+        self._counts.move_to_end(key)
+        while len(self._counts) > _COUNTS_KEPT:
+            self._counts.popitem(last=False)
+        return total
+
+
+def _is_good(count: _Count, now: float) -> bool:
+    """Small counts are always made anew: they cost nothing and people look at them closely."""
+    return count.total > _CHEAP_COUNT and now - count.counted_at < _COUNT_SECONDS
+
+
+def to_us(value: int, *, is_end: bool = False) -> int:
+    """Clients send seconds or milliseconds; an end includes all of its second or millisecond."""
+    unit = 1_000 if value >= _MILLISECONDS_FROM else 1_000_000
+    return value * unit + (unit - 1 if is_end else 0)

@@ -1,0 +1,139 @@
+"""Runs the API in this process: builds what it is made of, listens, stops in good order."""
+
+import asyncio
+import hmac
+import socket
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from msgspec import Struct
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool
+
+from adapters.master_key import master_key
+from adapters.postgres.connect import API_WRITER_OPTIONS, READER_OPTIONS
+from adapters.postgres.log import PostgresLog
+from adapters.settings import Settings
+from adapters.values import BadSetting
+from api.app import create_app
+from api.deps import Deps, Pool, RetryParked
+from api.hub import Hub
+from api.markets import Markets, RulesSource
+from commands.committer import Committer, Limits
+
+_POOL_SIZE = 8
+_POOL_WAITING_MAX = 2_000
+_BACKLOG = 2048
+_STOP_SECONDS = 30
+_CONNECTION = {
+    "autocommit": True,
+    "options": f"{READER_OPTIONS} -c timezone=UTC",
+    "connect_timeout": 3,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 2,
+    "tcp_user_timeout": 5000,
+}
+
+
+def run(settings: Settings, ready_file: Path | None = None) -> None:
+    """Serve until SIGINT or SIGTERM; `ready_file` gets the port. BadSetting without a database."""
+    deps = build(settings)
+    config = uvicorn.Config(
+        create_app(deps),
+        host=settings.host,
+        port=settings.port,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        access_log=False,
+        server_header=False,
+        backlog=_BACKLOG,
+        timeout_graceful_shutdown=_STOP_SECONDS,
+        log_config=None,
+    )
+    try:
+        _Server(config, ready_file).run()
+    finally:
+        deps.committer.close()
+        deps.store.close()
+
+
+class _Server(uvicorn.Server):
+    """Says in a file that it listens, and where."""
+
+    def __init__(self, config: uvicorn.Config, ready_file: Path | None) -> None:
+        super().__init__(config)
+        self._ready_file = ready_file
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self._ready_file is not None and self.started:
+            port = self.servers[0].sockets[0].getsockname()[1]
+            draft = self._ready_file.with_suffix(".new")
+            draft.write_text(str(port))
+            draft.replace(self._ready_file)
+
+
+def build(settings: Settings) -> Deps:
+    """Connects to nothing yet, so it works while Postgres is away."""
+    dsn = settings.database_url
+    if dsn is None:
+        raise BadSetting(
+            "DATABASE_URL",
+            "the API alone needs a database that runs already. Give its address, or use "
+            "`aviary serve`, which runs everything",
+        )
+    store = PostgresLog(dsn, API_WRITER_OPTIONS)
+    committer = Committer(
+        store,
+        limits=Limits(batch_max=settings.batch_max, in_flight_max=settings.in_flight_max),
+        code_version=version("aviary"),
+    )
+    return Deps(
+        settings=settings,
+        committer=committer,
+        store=store,
+        pool=reader_pool(dsn),
+        hub=Hub(dsn),
+        markets=Markets(_venues(settings)),
+        hash_key=hmac.digest(master_key(settings), b"request hash", "sha256"),
+        retry_parked=_retrier(dsn),
+        version=version("aviary"),
+    )
+
+
+def reader_pool(dsn: str) -> Pool:
+    return AsyncConnectionPool[AsyncConnection[Any]](
+        dsn,
+        min_size=_POOL_SIZE,
+        max_size=_POOL_SIZE,
+        max_waiting=_POOL_WAITING_MAX,
+        kwargs=_CONNECTION,
+        reconnect_timeout=10.0,
+        open=False,
+    )
+
+
+def _retrier(dsn: str) -> RetryParked:
+    """Parked keys are folded by the workers' code, with its rights, in a thread."""
+
+    async def retry(projection: str | None, key: str | None) -> Sequence[Struct]:
+        from workers.parked import retry_parked
+
+        return await asyncio.to_thread(retry_parked, dsn, projection, key)
+
+    return retry
+
+
+def _venues(settings: Settings) -> dict[str, RulesSource]:
+    """Public rules only: an account name that is nobody's, and no secret but the process's own."""
+    if settings.paper_url is None:
+        return {}
+    from adapters.venues.paper.client import PaperVenue
+
+    return {"paper": PaperVenue(settings.paper_url, "rules", token=settings.paper_token)}

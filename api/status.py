@@ -1,0 +1,166 @@
+"""Is it alive, is it ready, what do its counters say. Only /metrics needs a scope: `read`.
+
+`/ready` is open, so it says which part is wrong and nothing about why; the log has that.
+"""
+
+import asyncio
+import time
+from typing import Any
+
+import msgspec
+import psycopg
+from litestar import Request, Response, get
+from msgspec import Struct
+
+from api.auth import Authenticator
+from api.deps import Deps, deps_of
+from api.errors import JSON
+from api.metrics import Metrics, Seen
+from api.openapi import Operation
+from api.reading import row, rows
+from projections import PROJECTIONS, queries
+
+_SQL = queries.load("status")
+_TABLES = (
+    *("events", "receipts", "log_head", "checkpoints", "workers"),
+    *(projection.name for projection in PROJECTIONS),
+)
+WORKERS = ("dispatcher", "projector", "scheduler")
+ALIVE_SECONDS_MAX = 15.0
+_ANSWER_KEPT_SECONDS = 0.25
+_READY_SECONDS = 3.0
+
+
+class Home(Struct, frozen=True):
+    name: str
+    version: str
+    status: str
+
+
+class Health(Struct, frozen=True):
+    status: str
+
+
+class WorkerCheck(Struct, frozen=True):
+    state: str
+    alive_seconds: float | None = None
+    position: int | None = None
+    lag: int | None = None
+
+
+class Checks(Struct, frozen=True):
+    store: str
+    migrations: str
+    projections: dict[str, int]
+    """Events behind the log, by read model."""
+    workers: dict[str, WorkerCheck]
+
+
+class Readiness(Struct, frozen=True):
+    status: str
+    checks: Checks
+
+
+class Ready:
+    """Answers from one look at the store at a time: the route is open to everybody."""
+
+    def __init__(self, deps: Deps) -> None:
+        self._deps = deps
+        self._looking: asyncio.Task[Readiness] | None = None
+        self._looked_at = 0.0
+
+    async def look(self) -> Readiness:
+        is_old = time.monotonic() - self._looked_at > _ANSWER_KEPT_SECONDS
+        if self._looking is None or (self._looking.done() and is_old):
+            self._looked_at = time.monotonic()
+            self._looking = asyncio.create_task(_readiness(self._deps))
+        return await asyncio.shield(self._looking)
+
+
+@get("/", opt={"scope": None, "operation": Operation("What this is.", {200: Home})})
+async def home(request: Request[Any, Any, Any]) -> Response[bytes]:
+    shown = Home("Hummingbot API", deps_of(request).version, "running")
+    return Response(msgspec.json.encode(shown), media_type=JSON)
+
+
+@get("/health", opt={"scope": None, "operation": Operation("Is it alive.", {200: Health})})
+async def health() -> Response[bytes]:
+    return Response(b'{"status":"alive"}', media_type=JSON)
+
+
+@get(
+    "/ready",
+    opt={
+        "scope": None,
+        "operation": Operation("Can it work.", {200: Readiness, 503: Readiness}),
+    },
+)
+async def ready(request: Request[Any, Any, Any]) -> Response[bytes]:
+    looked: Ready = request.app.state.ready
+    found = await looked.look()
+    status = 200 if found.status == "ready" else 503
+    return Response(msgspec.json.encode(found), status_code=status, media_type=JSON)
+
+
+@get(
+    "/metrics",
+    opt={"scope": "read", "operation": Operation("Counters for Prometheus.", {200: "text/plain"})},
+)
+async def metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
+    deps = deps_of(request)
+    counters: Metrics = request.app.state.metrics
+    auth: Authenticator = request.app.state.auth
+    head = await row(deps.pool, _SQL["head"], {})
+    unknown = await row(deps.pool, _SQL["unknown_outcomes"], {})
+    seen = Seen(
+        commands=dict(deps.committer.outcomes),
+        commands_in_flight=counters.commands_in_flight,
+        login_failures=auth.failures,
+        log_position=head[0] if head else 0,
+        checkpoints=[(r[0], r[1]) for r in await rows(deps.pool, _SQL["checkpoints"], {})],
+        unknown_orders=unknown[0] if unknown else 0,
+        unknown_oldest_seconds=max(0.0, unknown[1]) if unknown else 0.0,
+        workers=[
+            (r[0], r[1], r[2], r[3], r[4]) for r in await rows(deps.pool, _SQL["workers"], {})
+        ],
+        parked=[(r[0], r[1]) for r in await rows(deps.pool, _SQL["parked"], {})],
+    )
+    return Response(counters.text(seen), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+async def _readiness(deps: Deps) -> Readiness:
+    try:
+        async with asyncio.timeout(_READY_SECONDS):
+            checks, is_well = await _look(deps)
+    except (psycopg.Error, TimeoutError):
+        checks, is_well = Checks("away", "unknown", {}, {}), False
+    return Readiness("ready" if is_well else "not ready", checks)
+
+
+async def _look(deps: Deps) -> tuple[Checks, bool]:
+    missing = await row(deps.pool, _SQL["missing_tables"], {"tables": list(_TABLES)})
+    if missing is None or missing[0]:
+        return Checks("ok", "missing", {}, {}), False
+    head = await row(deps.pool, _SQL["head"], {})
+    position = int(head[0]) if head else 0
+    lags = {
+        name: max(0, position - at) for name, at in await rows(deps.pool, _SQL["checkpoints"], {})
+    }
+    found = {r[0]: r for r in await rows(deps.pool, _SQL["workers"], {})}
+    workers = {name: _worker(found.get(name), position) for name in (*WORKERS, *found)}
+    is_well = (
+        all(lags.get(p.name, position) <= deps.settings.lag_max_events for p in PROJECTIONS)
+        and all(workers[name].state == "running" for name in WORKERS)
+        and deps.hub.is_connected
+    )
+    return Checks("ok", "ok", lags, workers), is_well
+
+
+def _worker(found: tuple[Any, ...] | None, head: int) -> WorkerCheck:
+    if found is None:
+        return WorkerCheck("missing")
+    _, state, alive_seconds, position, _ = found
+    # What follows the colon is an error's text: not for everybody.
+    shown = str(state).partition(":")[0] if alive_seconds <= ALIVE_SECONDS_MAX else "silent"
+    lag = None if position is None else max(0, head - position)
+    return WorkerCheck(shown, round(alive_seconds, 1), position, lag)

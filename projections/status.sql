@@ -1,0 +1,37 @@
+-- How the whole is doing: for /ready and /metrics.
+
+-- name: missing_tables
+select coalesce(array_agg(name), '{}')
+from unnest(%(tables)s::text[]) as name
+where to_regclass(name) is null
+
+-- name: head
+select position
+from log_head
+
+-- name: checkpoints
+select projection, position
+from checkpoints
+order by projection
+
+-- name: workers
+select
+    name,
+    state,
+    extract(epoch from now() - alive_at)::float8 as alive_seconds,
+    position,
+    detail
+from workers
+order by name
+
+-- name: unknown_outcomes
+select
+    count(*),
+    coalesce(extract(epoch from now()) - min(unknown_since_us) / 1000000.0, 0)::float8
+from orders
+where unknown_since_us is not null
+
+-- name: parked
+select projection, count(distinct key)
+from parked
+group by projection
