@@ -9,6 +9,7 @@ became of it.
 
 import asyncio
 import concurrent.futures
+import contextlib
 import logging
 import threading
 import time
@@ -119,15 +120,22 @@ class Committer:
 
     def _run(self) -> None:
         while batch := self._take():
-            try:
-                results = self._commit_until_known(batch)
-            except Exception as error:  # noqa: BLE001 - the thread must outlive any single batch
-                _log.exception("A batch of %d commands failed", len(batch))
-                self._forget()
-                results = [error] * len(batch)
+            results = self._settle(batch)
             with self._wake:
                 self._in_flight -= len(batch)
             self._answer(batch, results)
+
+    def _settle(self, batch: list[_Pending]) -> Sequence[Result]:
+        """Commit; what breaks a whole batch came with one of it, so its halves are tried apart."""
+        try:
+            return self._commit_until_known(batch)
+        except Exception as error:  # noqa: BLE001 - the thread must outlive any single batch
+            self._forget()
+            if len(batch) == 1:
+                _log.exception("A command on %r failed", batch[0].request.stream)
+                return [error]
+        half = len(batch) // 2
+        return [*self._settle(batch[:half]), *self._settle(batch[half:])]
 
     def _commit_until_known(self, batch: list[_Pending]) -> Sequence[Result]:
         give_up_at = time.monotonic() + RETRY_SECONDS
@@ -168,8 +176,9 @@ class Committer:
                 if decided.events:
                     append.write_events(decided.events, decided.head)
                     crashpoint("after-events")
-                for pending in batch:
-                    pending.was_tried = True
+                for pending, result in zip(batch, decided.results, strict=True):
+                    is_new = isinstance(result, Outcome) and not result.is_replay
+                    pending.was_tried = pending.was_tried or is_new
                 crashpoint("before-commit")
                 append.commit()
                 crashpoint("after-commit")
@@ -219,7 +228,7 @@ class Committer:
             else:
                 by_loop.setdefault(pending.loop, []).append((pending, result))
         for loop, answers in by_loop.items():
-            if not loop.is_closed():
+            with contextlib.suppress(RuntimeError):  # The loop is closed: nobody waits any more.
                 loop.call_soon_threadsafe(_resolve_all, answers)
 
     def _count(self, request: Request, result: Result) -> None:

@@ -2,6 +2,6 @@
 
 from tests import seeds
 from tests.postgres_fixture import cluster, database
-from tests.stores import migrated, opened
+from tests.stores import migrated, opened, shared
 
-__all__ = ["cluster", "database", "migrated", "opened", "seeds"]
+__all__ = ["cluster", "database", "migrated", "opened", "seeds", "shared"]

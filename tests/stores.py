@@ -31,6 +31,24 @@ def migrated(cluster: EmbeddedPostgres) -> Callable[[], Database]:
     return lambda: fresh_database(cluster, template)
 
 
+_EMPTY = """
+truncate events, receipts, leases, checkpoints, parked, orders, trades, open_effects, api_keys;
+update log_head set position = 0, seal = decode(repeat('00', 32), 'hex')
+"""
+
+
+def empty(database: Database) -> None:
+    """Take a database back to where migrations left it, faster than a new one is made."""
+    with psycopg.connect(database.owner_dsn) as owner:
+        owner.execute(_EMPTY)
+
+
+@pytest.fixture(scope="session")
+def shared(migrated: Callable[[], Database]) -> Database:
+    """Return one migrated database for all tests that empty it first."""
+    return migrated()
+
+
 class Opened(Struct, frozen=True):
     """A store under test; `again` opens it once more, as another process would."""
 
@@ -76,8 +94,9 @@ def opened(request: pytest.FixtureRequest) -> Iterator[Opened]:
         with open_memory() as memory:
             yield memory
     else:
-        make: Callable[[], Database] = request.getfixturevalue("migrated")
-        with open_postgres(make()) as postgres:
+        database: Database = request.getfixturevalue("shared")
+        empty(database)
+        with open_postgres(database) as postgres:
             yield postgres
 
 
@@ -145,9 +164,9 @@ class WatchedAppend:
 
 
 @contextmanager
-def held(store: Store) -> Iterator[None]:
+def held(opened: Opened) -> Iterator[None]:
     """Hold the log's lock as another writer would, and leave without a trace."""
-    context: AbstractContextManager[Append] = store.append()
+    context: AbstractContextManager[Append] = opened.again().append()
     with context as append:
         append.lock()
         yield

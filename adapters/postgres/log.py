@@ -18,6 +18,8 @@ from adapters.postgres.recorder import LOG_LOCK, LogDatastore, LogRecorder
 from domain.log import Fence, Head, Receipt, Recorded, StoreUnavailable
 
 CHANNEL = "aviary_log"
+_CONTENT_ERRORS = (psycopg.DataError, psycopg.errors.ProgramLimitExceeded)
+"""The store is well, but something in what it was given can never be stored."""
 _COLUMNS = """notification_id as position, originator_id as stream, originator_version as version,
     topic as tag, state as payload, metadata, seal"""
 _LOCK = f"begin; select pg_advisory_xact_lock({LOG_LOCK}); select position, seal from log_head"
@@ -118,6 +120,9 @@ class PostgresLog:
             yield PostgresAppend(self._connection, self.recorder)
             if not self._connection.closed:
                 self._connection.rollback()
+        except _CONTENT_ERRORS:
+            self._drop_writer()
+            raise
         except psycopg.Error as error:
             self._drop_writer()
             raise StoreUnavailable(f"The log did not take the write: {error}") from error

@@ -1,4 +1,4 @@
-"""The bytes of every event, pinned for ever: lines of golden_events.json are added, never edited."""
+"""The bytes of every event, pinned for ever: golden_events.json is added to, never edited."""
 
 import json
 from pathlib import Path
