@@ -20,6 +20,8 @@ from projections.tags import tags_of
 
 Kind = Literal["place", "resolve", "cancel", "reconcile"]
 ZERO = Decimal(0)
+UNBOUNDED = Decimal("Infinity")
+"""Stands for the quantity of an order that came alive again: only the venue says when it ends."""
 
 
 class EffectRow(Struct, frozen=True, kw_only=True):
@@ -116,7 +118,9 @@ def _late(fact: Fact, key: str) -> EffectRow | None:
 
 def _moved(row: EffectRow, fact: Fact) -> EffectRow | None:
     event = fact.event
-    order = Order(row.status, quantity=row.quantity or ZERO, filled=row.filled)
+    order = Order(
+        row.status, quantity=UNBOUNDED if row.quantity is None else row.quantity, filled=row.filled
+    )
     status = next_status(order, event)  # type: ignore[arg-type]  # only order tags come here
     if status in TERMINAL:
         return None

@@ -86,7 +86,9 @@ class Projector:
                     "select pg_notify(%s, %s)", (CHANNEL, str(page[-1].position))
                 )
         self._parked = parked
-        self._checkpoints = dict.fromkeys(self._checkpoints, page[-1].position)
+        self._checkpoints = {
+            name: max(position, page[-1].position) for name, position in self._checkpoints.items()
+        }
 
     def _parked_now(self) -> set[tuple[str, str]]:
         """Read again while there are any: a retry may have cured some, and must not run now."""

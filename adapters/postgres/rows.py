@@ -68,10 +68,13 @@ def load_checkpoints(connection: psycopg.Connection[Any], names: Sequence[str]) 
 def move_checkpoints(
     connection: psycopg.Connection[Any], old: Mapping[str, int], position: int
 ) -> None:
-    """Compare and set, all or none: raises CheckpointMoved when another one was here."""
+    """Compare and set, all or none: raises CheckpointMoved when another one was here.
+
+    One that is ahead of `position` (it was rebuilt, or another one is new) stays where it is.
+    """
     moved = connection.execute(
         """update checkpoints c
-        set position = %s, updated_at = now()
+        set position = greatest(c.position, %s), updated_at = now()
         from unnest(%s::text[], %s::bigint[]) as old (projection, position)
         where c.projection = old.projection and c.position = old.position""",
         (position, list(old), list(old.values())),
