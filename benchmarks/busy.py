@@ -128,7 +128,8 @@ async def _visibility(address: Address, dsn: str) -> float:
         async with await connect_async(dsn, READER_OPTIONS) as connection:
             await connection.execute("listen aviary_projected")
             async for notice in connection.notifies():
-                reached.append((int(notice.payload), time.perf_counter()))
+                now = time.perf_counter()
+                reached.append((int(notice.payload), now))
 
     watching = asyncio.create_task(watch())
     request = post("/trading/orders", MARKET_ORDER % b"BUY", BASIC)

@@ -48,6 +48,8 @@ class Desk:
         """What the log holds of our orders' fills, as far as this process has recorded it."""
         self._committer = committer
         self._accepted: OrderedDict[str, None] = OrderedDict()
+        self._trades: OrderedDict[str, None] = OrderedDict()
+        """Recorded by this process: the same trade seen again costs nothing."""
 
     async def record(
         self,
@@ -107,6 +109,9 @@ class Desk:
 
     async def record_trade(self, trade: VenueTrade) -> None:
         name = trade.client_order_id
+        trade_key = f"{name}:{trade.trade_id}"
+        if trade_key in self._trades:
+            return
         fill = RecordFill(
             trade.trade_id,
             trade.side,
@@ -118,6 +123,7 @@ class Desk:
             trade.executed_at_us,
         )
         outcome = await self.record(name, fill)
+        self._remember(self._trades, trade_key, None)
         if outcome.events:
             self._remember(self.filled, name, plus(self.filled.get(name, ZERO), trade.quantity))
             self.counts["fills"] += 1

@@ -36,8 +36,27 @@ select row_to_json(t)::text from open_effects t
 where kind is not null and due_us <= %s and account = any(%s) and not key = any(%s)
 order by due_us limit %s
 """
-_DESKS = "select distinct account, connector from open_effects"
-_LIVE = "select row_to_json(t)::text from open_effects t where account = %s and connector = %s"
+# One index step a desk, however many rows each has.
+_DESKS = """
+with recursive desks as (
+    (select account, connector from open_effects order by account, connector limit 1)
+    union all
+    select next.account, next.connector
+    from desks
+    cross join lateral (
+        select account, connector
+        from open_effects
+        where (account, connector) > (desks.account, desks.connector)
+        order by account, connector
+        limit 1
+    ) as next
+)
+select account, connector from desks
+"""
+_OPEN = """
+select row_to_json(t)::text from open_effects t
+where account = %s and connector = %s and status = 'open'
+"""
 _REMEMBERED_MAX = 20_000
 
 
@@ -210,9 +229,9 @@ class Dispatcher:
                 return True
 
     async def _reconcile(self, desk: Desk) -> tuple[int, int]:
-        found = await self._side.execute(_LIVE, (desk.account, desk.connector))
-        live = [msgspec.json.decode(text, type=EffectRow) for (text,) in await found.fetchall()]
-        checked, trades = await reconcile(desk, self._side, live)
+        found = await self._side.execute(_OPEN, (desk.account, desk.connector))
+        resting = [msgspec.json.decode(text, type=EffectRow) for (text,) in await found.fetchall()]
+        checked, trades = await reconcile(desk, self._side, resting)
         desk.counts["reconciliations"] += 1
         return checked, trades
 

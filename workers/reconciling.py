@@ -19,14 +19,14 @@ PAGE_TRADES = 500
 
 
 async def reconcile(
-    desk: Desk, connection: psycopg.AsyncConnection[Any], live: Sequence[EffectRow]
+    desk: Desk, connection: psycopg.AsyncConnection[Any], resting: Sequence[EffectRow]
 ) -> tuple[int, int]:
     """Record what was missed; answers (orders checked, trades seen). May raise VenueUnreachable."""
     trades = await _trades(desk, connection)
     open_at_venue = {order.client_order_id for order in await desk.venue.open_orders()}
     checked = 0
-    for effect in live:
-        if effect.status != "open" or effect.client_order_id in open_at_venue:
+    for effect in resting:
+        if effect.client_order_id in open_at_venue:
             continue
         checked += 1
         pair, name = effect.pair or "", effect.client_order_id
