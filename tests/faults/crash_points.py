@@ -1,0 +1,60 @@
+"""Every crash point that the code has, and which of them a run of the tests tries.
+
+The points are read from the code, so that a new one is tried without being listed here.
+"""
+
+import itertools
+import os
+import random
+import re
+
+from msgspec import Struct
+
+from tests.faults.processes import ROOT
+
+OCCURRENCES = (1, 2, 5, 17)
+DEFAULT_SAMPLE = 20
+"""Each point once in each kind of process, at some occurrence."""
+SEED = int(os.environ.get("AVIARY_CRASH_SEED") or random.SystemRandom().randrange(1_000_000))
+_CALL = re.compile(r'^\s+crashpoint\("([a-z-]+)"\)$', re.MULTILINE)
+
+
+class Case(Struct, frozen=True):
+    process: str
+    """api, writer or worker."""
+    point: str
+    occurrence: int
+
+    def __str__(self) -> str:
+        return f"{self.process}-{self.point}-{self.occurrence}"
+
+
+def points_in(folder: str) -> frozenset[str]:
+    """Points of a folder, but those of rebuilds, which no running process passes."""
+    texts = [path.read_text() for path in sorted((ROOT / folder).rglob("*.py"))]
+    found = {name for text in texts for name in _CALL.findall(text)}
+    return frozenset(name for name in found if not name.startswith("rebuild-"))
+
+
+COMMITTER_POINTS = points_in("commands")
+WORKER_POINTS = points_in("workers")
+
+
+def every_case() -> list[Case]:
+    doors = itertools.product(("api", "writer"), sorted(COMMITTER_POINTS), OCCURRENCES)
+    workers = itertools.product(("worker",), sorted(COMMITTER_POINTS | WORKER_POINTS), OCCURRENCES)
+    return [Case(*case) for case in (*doors, *workers)]
+
+
+def sample() -> list[Case]:
+    """AVIARY_CRASH_SAMPLE of them, by AVIARY_CRASH_SEED: first every point once, then again."""
+    wanted = os.environ.get("AVIARY_CRASH_SAMPLE") or str(DEFAULT_SAMPLE)
+    cases = every_case()
+    random.Random(SEED).shuffle(cases)  # noqa: S311 - a sample, not a secret
+    seen: dict[tuple[bool, str], int] = {}
+    rounds = {}
+    for case in cases:
+        place = (case.process == "worker", case.point)
+        rounds[case] = seen[place] = seen.get(place, 0) + 1
+    cases.sort(key=lambda case: rounds[case])
+    return cases if wanted == "all" else cases[: int(wanted)]
