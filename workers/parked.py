@@ -70,8 +70,10 @@ def _retry(connection: psycopg.Connection[Any], parked: ParkedKey) -> Retried:
             for _, fact in facts_of(read_positions(connection, positions)):
                 row = projection.evolve(row, fact, parked.key)
             save_rows(connection, projection.name, projection.row_type, {parked.key: row})
-    except psycopg.Error:
-        raise
+    except psycopg.Error as error:
+        if not isinstance(error, psycopg.DataError):
+            raise
+        return Retried(parked.projection, parked.key, is_cured=False, error=str(error))
     except Exception as error:  # noqa: BLE001 - the fold still fails: said, and still parked
         return Retried(parked.projection, parked.key, is_cured=False, error=str(error))
     return Retried(parked.projection, parked.key, is_cured=True)

@@ -19,7 +19,7 @@ from commands.crashpoint import crashpoint
 from domain.log import Recorded
 from projections import PROJECTIONS
 from projections.projection import Projection
-from workers.folding import Folding, facts_of, fold_page
+from workers.folding import Folding, Parked, facts_of, fold_page
 
 _log = logging.getLogger(__name__)
 PAGE_EVENTS = 500
@@ -62,14 +62,25 @@ class Projector:
         """Fold the next page. Raises CheckpointMoved, codec.LogIsNewer or psycopg.Error."""
         page = read_log(self._connection, self.position, self._page_events)
         if page:
-            self._save(page)
+            self._settle(page)
             crashpoint("projector-after-commit")
         return Progress(self.position, len(page))
 
     def close(self) -> None:
         self._connection.close()
 
-    def _save(self, page: Sequence[Recorded]) -> None:
+    def _settle(self, page: Sequence[Recorded]) -> None:
+        """Save; where a table cannot hold a row, halve until the event to park stands alone."""
+        try:
+            self._save(page, is_alone=False)
+        except psycopg.DataError:
+            if len(page) == 1:
+                self._save(page, is_alone=True)
+            else:
+                self._settle(page[: len(page) // 2])
+                self._settle(page[len(page) // 2 :])
+
+    def _save(self, page: Sequence[Recorded], *, is_alone: bool) -> None:
         facts = facts_of(page)
         with self._connection.transaction():
             parked = self._parked_now()
@@ -77,6 +88,9 @@ class Projector:
                 start = self._checkpoints[projection.name]
                 new = [entry for entry in facts if entry[1].position > start]
                 folding = fold_page(projection, new, self._load, parked)
+                if is_alone:
+                    folding = self._held(projection, folding, page[0].position)
+                    parked.update((entry.projection, entry.key) for entry in folding.parked)
                 self._save_rows(projection, folding)
                 crashpoint("projector-after-rows")
             store.move_checkpoints(self._connection, self._checkpoints, page[-1].position)
@@ -102,6 +116,17 @@ class Projector:
 
     def _load(self, projection: Projection, keys: Sequence[str]) -> Mapping[str, Any]:
         return store.load_rows(self._connection, projection.name, projection.row_type, keys)
+
+    def _held(self, projection: Projection, folding: Folding, position: int) -> Folding:
+        """What one event made of its rows, or their keys parked where the table refuses them."""
+        try:
+            with self._connection.transaction():
+                self._save_rows(projection, Folding(folding.rows, []))
+        except psycopg.DataError as error:
+            text = f"{type(error).__name__}: {error}"
+            refused = [Parked(projection.name, key, position, text) for key in folding.rows]
+            return Folding({}, [*folding.parked, *refused])
+        return folding
 
     def _save_rows(self, projection: Projection, folding: Folding) -> None:
         store.save_rows(self._connection, projection.name, projection.row_type, folding.rows)
