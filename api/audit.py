@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 from litestar import Request, Response, get, post
+from litestar.params import FromPath
 from msgspec import structs
 
 from api import audit_events
@@ -80,7 +81,7 @@ async def events(request: Request[Any, Any, Any]) -> Response[bytes]:
     "/audit/streams/{stream:str}",
     opt=_opt("One stream's events and state.", StreamPage, StreamFilter, (404,)),
 )
-async def stream_events(request: Request[Any, Any, Any], stream: str) -> Response[bytes]:
+async def stream_events(request: Request[Any, Any, Any], stream: FromPath[str]) -> Response[bytes]:
     asked: StreamFilter = _stream_query(request)
     deps = await wait_for_position(request)
     _check_text(stream)
@@ -109,7 +110,7 @@ def _state(store: Store, stream: str) -> tuple[int, dict[str, Any] | None, str |
     "/audit/commands/{command_id:str}",
     opt=_opt("What became of a command.", CommandPage, errors=(404,)),
 )
-async def command(request: Request[Any, Any, Any], command_id: str) -> Response[bytes]:
+async def command(request: Request[Any, Any, Any], command_id: FromPath[str]) -> Response[bytes]:
     deps = await wait_for_position(request)
     _check_text(command_id)
     head = await _head(deps)

@@ -98,7 +98,7 @@ def errors_of(
             continue
         value = given[field.encode_name]
         try:
-            if field.type is not msgspec.Raw:
+            if not _is_raw(field.type):
                 msgspec.convert(value, field.type, strict=strict)
         except msgspec.ValidationError as error:
             errors.append(entry(str(error), (place, field.encode_name), value))
@@ -115,10 +115,20 @@ def _error(kind: str, loc: tuple[str, ...], message: str, value: object) -> dict
     return {"type": kind, "loc": list(loc), "msg": message, "input": shown}
 
 
-def _is_list(kind: Any) -> bool:
+def _is_raw(kind: Any) -> bool:
+    """Raw fields are checked by their handlers."""
     found = inspect.type_info(kind)
+    return isinstance(_bare(found), inspect.RawType)
+
+
+def _bare(found: inspect.Type) -> inspect.Type:
+    return found.type if isinstance(found, inspect.Metadata) else found
+
+
+def _is_list(kind: Any) -> bool:
+    found = _bare(inspect.type_info(kind))
     options = found.types if isinstance(found, inspect.UnionType) else (found,)
-    return any(isinstance(option, inspect.ListType) for option in options)
+    return any(isinstance(_bare(option), inspect.ListType) for option in options)
 
 
 def _depth(body: bytes) -> int:

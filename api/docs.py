@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 from litestar import Request, Response, get
+from litestar.params import FromPath
 
 from api.errors import JSON, Failure
 from api.openapi import document
@@ -48,7 +49,7 @@ async def redoc() -> Response[str]:
 
 
 @get("/docs/assets/{name:str}", opt={"scope": None, "is_page": True}, sync_to_thread=True)
-def asset(name: str) -> Response[bytes]:
+def asset(name: FromPath[str]) -> Response[bytes]:
     path = _ASSETS.get(name)
     if path is None:
         raise Failure(404, "Not Found")

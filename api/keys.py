@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 from litestar import Request, Response, delete, get, post
+from litestar.params import FromPath
 
 from api.audit_events import iso
 from api.bearers import Bearers
@@ -97,7 +98,7 @@ async def list_keys(request: Request[Any, Any, Any]) -> Response[bytes]:
     },
     status_code=200,
 )
-async def revoke_key(request: Request[Any, Any, Any], key_id: str) -> Response[bytes]:
+async def revoke_key(request: Request[Any, Any, Any], key_id: FromPath[str]) -> Response[bytes]:
     deps = deps_of(request)
     if not key_id.isprintable():
         key_id = "unknown"

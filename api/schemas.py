@@ -6,7 +6,7 @@ or strings and are kept as the text that was sent; in rows they are JSON numbers
 
 from typing import Annotated, Any, Literal
 
-from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 
 from api.decoding import NAME
 from domain.order_messages import OrderType, PositionAction, Side
@@ -47,7 +47,7 @@ class PlaceOrderBody(Struct, frozen=True):
     trade_type: Side
     amount: Amount
     order_type: OrderType = "LIMIT"
-    price: NoAmount = Raw(b"null")
+    price: NoAmount = field(default_factory=lambda: Raw(b"null"))
     position_action: PositionAction = "OPEN"
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 from litestar import Request, Response, delete, post
+from litestar.params import FromPath
 from msgspec import Raw, Struct
 
 from api.decoding import Body, entry
@@ -173,7 +174,9 @@ _CANCEL = Operation(
     opt=_TRADE | {"is_never_throttled": True, "operation": _CANCEL},
     status_code=200,
 )
-async def cancel_order(request: Request[Any, Any, Any], client_order_id: str) -> Response[bytes]:
+async def cancel_order(
+    request: Request[Any, Any, Any], client_order_id: FromPath[str]
+) -> Response[bytes]:
     return await _cancel(request, deps_of(request), client_order_id)
 
 
@@ -183,7 +186,10 @@ async def cancel_order(request: Request[Any, Any, Any], client_order_id: str) ->
     status_code=200,
 )
 async def cancel_account_order(
-    request: Request[Any, Any, Any], account_name: str, connector_name: str, client_order_id: str
+    request: Request[Any, Any, Any],
+    account_name: FromPath[str],
+    connector_name: FromPath[str],
+    client_order_id: FromPath[str],
 ) -> Response[bytes]:
     deps = deps_of(request)
     if await _owner(deps, client_order_id) != (account_name, connector_name):

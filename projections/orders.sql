@@ -90,7 +90,10 @@ json_build_object(
         when unknown_since_us is not null
             then round(extract(epoch from clock_timestamp()) - unknown_since_us / 1000000.0, 3)
     end,
-    'fees', fees
+    'fees', (
+        select coalesce(json_object_agg(token, fee::numeric), '{}')
+        from jsonb_each_text(fees) as f (token, fee)
+    )
 )
 
 -- name: after_active

@@ -1,0 +1,40 @@
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from adapters.postgres.log import PostgresLog
+from commands.committer import Committer
+from tests.api.live import Live, running
+from tests.postgres_fixture import Database
+from workers.database import Dsns, migrate_for
+from workers.seed import seed
+
+
+@pytest.fixture(scope="session")
+def seeded(database: Callable[..., Database]) -> Database:
+    """A database with all migrations and the master account, to be copied."""
+    made = database()
+    migrate_for(Dsns(made.app_dsn, made.owner_dsn))
+    store = PostgresLog(made.app_dsn)
+    committer = Committer(store)
+    seed(committer)
+    committer.close()
+    store.close()
+    return made
+
+
+@pytest.fixture
+def live(database: Callable[..., Database], seeded: Database, tmp_path: Path) -> Iterator[Live]:
+    """An API that listens, on a log of its own."""
+    with running(database(template=seeded), tmp_path) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def shared(
+    database: Callable[..., Database], seeded: Database, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Live]:
+    """One API for all tests of a file that do not care what others left."""
+    with running(database(template=seeded), tmp_path_factory.mktemp("api")) as server:
+        yield server

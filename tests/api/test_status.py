@@ -1,0 +1,180 @@
+"""Health, readiness, metrics, and answers while the store is away."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import httpx
+import pytest
+
+from adapters.postgres.embedded import EmbeddedPostgres
+from api.markets import NotTradable, fit
+from domain.order_messages import DispatchOrder, RecordUnknown
+from tests.api.live import EUR_USD, FixedRules, Live, running
+from tests.postgres_fixture import Database
+from workers.database import Dsns, migrate_for
+
+pytestmark = pytest.mark.postgres
+
+
+def test_the_front_page_is_the_contract_s(shared: Live) -> None:
+    body = httpx.get(shared.url).json()
+    assert (body["name"], body["status"]) == ("Hummingbot API", "running")
+    assert httpx.get(f"{shared.url}/health").json() == {"status": "alive"}
+
+
+def test_it_is_ready_when_all_its_parts_are(live: Live) -> None:
+    live.project()
+    live.beat("dispatcher", "projector", "scheduler")
+    live.place(headers={"Prefer": "wait=1"})
+    answer = httpx.get(f"{live.url}/ready")
+    assert answer.status_code == 200, answer.text
+    body = answer.json()
+    assert body["status"] == "ready"
+    assert body["checks"]["store"] == body["checks"]["migrations"] == "ok"
+    assert body["checks"]["workers"]["projector"]["lag"] == live.head() - 1
+    assert body["checks"]["projections"]["orders"] == 1
+
+
+def test_readiness_names_the_part_that_is_wrong_without_its_words(live: Live) -> None:
+    live.beat("projector", state="failed: password is hush")
+    answer = httpx.get(f"{live.url}/ready")
+    assert answer.status_code == 503
+    workers = answer.json()["checks"]["workers"]
+    assert workers["projector"]["state"] == "failed"
+    assert workers["dispatcher"]["state"] == "missing"
+    assert "hush" not in answer.text
+
+
+def test_a_database_without_migrations_is_said(
+    database: Callable[..., Database], tmp_path: Path
+) -> None:
+    with running(database(), tmp_path) as live:
+        answer = httpx.get(f"{live.url}/ready")
+        assert answer.status_code == 503
+        assert answer.json()["checks"]["store"] == "ok"
+        assert answer.json()["checks"]["migrations"] == "missing"
+
+
+def test_metrics_tell_what_happened(live: Live) -> None:
+    order_id = live.placed()
+    live.place(account_name="nobody")
+    live.execute(f"order-{order_id}", DispatchOrder(1, 1, 0), "dispatch")
+    live.execute(f"order-{order_id}", RecordUnknown("timeout", 1), "unknown")
+    live.project()
+    live.beat("dispatcher")
+    text = live.client.get("/metrics").text
+    for line in (
+        'aviary_commands_total{command="order.place",outcome="accepted"} 1.0',
+        'aviary_commands_total{command="order.place",outcome="refused"} 1.0',
+        f"aviary_log_position {live.head():.1f}",
+        'aviary_projection_lag_events{projection="orders"} 0.0',
+        "aviary_order_outcome_unknown 1.0",
+        'aviary_worker_venue_calls{worker="dispatcher"} 3.0',
+        'aviary_http_requests_total{method="POST",route="/trading/orders",status="201"} 1.0',
+        'aviary_http_requests_total{method="POST",route="/trading/orders",status="404"} 1.0',
+        'aviary_http_request_seconds_count{method="POST",route="/trading/orders"} 2.0',
+        "aviary_commands_in_flight 0.0",
+    ):
+        assert line in text.splitlines(), line
+    assert httpx.get(f"{live.url}/metrics").status_code == 401
+
+
+@pytest.fixture
+def fragile(tmp_path: Path) -> Iterator[tuple[EmbeddedPostgres, Live]]:
+    """An API on a server of its own, which the test may stop."""
+    server = EmbeddedPostgres(tmp_path / "cluster")
+    with server:
+        dsns = Dsns(server.dsn("app"), server.dsn("owner"))
+        migrate_for(dsns)
+        with running(Database("aviary", dsns.owner, dsns.app), tmp_path) as live:
+            yield server, live
+
+
+@pytest.mark.faults
+def test_while_the_store_is_away_nothing_is_guessed(
+    fragile: tuple[EmbeddedPostgres, Live],
+) -> None:
+    server, live = fragile
+    assert live.client.get("/trading/orders").json()["data"] == []
+    server.stop()
+    for answer in (
+        live.client.get("/trading/orders"),
+        live.client.get("/audit/events"),
+        live.client.get("/audit/verify"),
+        live.client.get("/metrics"),
+        live.place(),
+    ):
+        assert answer.status_code == 503, answer.text
+        assert answer.json()["code"] == "store_unavailable"
+        assert "Retry-After" in answer.headers
+    assert len(live.place().headers["Command-Id"]) == 32
+    assert httpx.get(f"{live.url}/health").status_code == 200
+    ready = httpx.get(f"{live.url}/ready")
+    assert (ready.status_code, ready.json()["checks"]["store"]) == (503, "away")
+    server.start()
+    assert live.client.get("/trading/orders").status_code == 200
+    assert live.place().status_code == 404  # no account yet: the log was written
+
+
+def test_the_api_starts_while_the_store_is_away(tmp_path: Path) -> None:
+    nowhere = "postgresql://someone:hush@127.0.0.1:1/aviary"
+    with running(Database("aviary", nowhere, nowhere), tmp_path) as live:
+        answer = httpx.get(f"{live.url}/ready")
+        assert (answer.status_code, answer.json()["checks"]["store"]) == (503, "away")
+        assert "hush" not in answer.text
+
+
+def test_rules_that_were_never_read_are_no_reason_to_guess(
+    database: Callable[..., Database], seeded: Database, tmp_path: Path
+) -> None:
+    with running(database(template=seeded), tmp_path, {"paper": Silent()}) as live:
+        answer = live.place()
+        assert (answer.status_code, answer.json()["code"]) == (503, "rules_not_loaded")
+        assert answer.headers["Retry-After"] == "1"
+
+
+class Silent(FixedRules):
+    async def trading_rules(self) -> tuple[()]:
+        await asyncio.Event().wait()
+        return ()
+
+
+def test_waiting_for_the_read_models_is_said_when_it_held(live: Live) -> None:
+    live.project()
+    asking = threading.Event()
+    answers: list[httpx.Response] = []
+
+    def place() -> None:
+        asking.set()
+        answers.append(live.place(headers={"Prefer": "respond-async, wait=20"}))
+
+    thread = threading.Thread(target=place)
+    thread.start()
+    asking.wait()
+    while thread.is_alive():
+        live.project()
+        thread.join(0.05)
+    (answer,) = answers
+    assert answer.headers["Preference-Applied"] == "wait=20"
+    assert answer.json()["order_status"] == "SUBMITTED"
+
+
+def test_waiting_in_vain_is_answered_without_a_lie(live: Live) -> None:
+    answer = live.place(headers={"Prefer": "wait=0"})
+    assert answer.status_code == 201
+    assert "Preference-Applied" not in answer.headers
+    assert "order_status" not in answer.json()
+
+
+def test_amounts_are_never_rounded_up() -> None:
+    cut, price = fit(EUR_USD, "BUY", "LIMIT", Decimal("9.99"), Decimal("1.00009"))
+    assert (cut, price) == (Decimal("9.9"), Decimal("1.0000"))
+    _, price = fit(EUR_USD, "SELL", "LIMIT", Decimal("9.99"), Decimal("1.00001"))
+    assert price == Decimal("1.0001")
+    huge = Decimal("999999.00000000000000000000000000000001")
+    assert fit(EUR_USD, "BUY", "MARKET", huge, None)[0] == Decimal(999999)
+    with pytest.raises(NotTradable):
+        fit(EUR_USD, "BUY", "LIMIT", Decimal(100), Decimal("0.00001"))
