@@ -7,6 +7,7 @@ AVIARY_FREEZE="name:3" stops (SIGSTOP) instead of killing.
 
 import os
 import signal
+import threading
 from collections import Counter
 from pathlib import Path
 
@@ -26,4 +27,6 @@ def crashpoint(name: str) -> None:
         with Path(_TRACE).open("a") as trace:
             trace.write(name + "\n")
     if name == _NAME and _passed[name] == int(_TIMES or 1):
-        os.kill(os.getpid(), _SIGNAL)
+        # Sent to this thread: one sent to the process may stop another thread first, and this one
+        # would run on past the point.
+        signal.pthread_kill(threading.get_ident(), _SIGNAL)

@@ -19,8 +19,10 @@ CUT_SECONDS = 2.0
 MARGIN_SECONDS = 3.0
 
 
-@pytest.mark.parametrize("point", ["after-lock", "after-receipt", "before-commit"])
-@pytest.mark.parametrize("door", ["api", "writer"])
+@pytest.mark.parametrize(
+    ("door", "point"),
+    [("writer", "after-lock"), ("writer", "after-receipt"), ("api", "before-commit")],
+)
 def test_a_writer_frozen_under_the_lock_stops_others_briefly_and_has_one_outcome(
     scene: World, door: Door, point: str
 ) -> None:
@@ -42,7 +44,7 @@ def test_a_writer_frozen_under_the_lock_stops_others_briefly_and_has_one_outcome
         frozen.thaw()
         answers = [answer.result() for answer in lost]
     print(f"{point}: others waited {took:.2f} s")  # noqa: T201 - shown on failure
-    assert took < CUT_SECONDS + MARGIN_SECONDS
+    assert CUT_SECONDS / 2 < took < CUT_SECONDS + MARGIN_SECONDS
     assert all(answer.is_accepted for answer in answers)
     first.placed |= second.placed
     assert frozen.poll() is None
