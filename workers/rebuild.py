@@ -70,8 +70,9 @@ def _swap(owner: psycopg.Connection[Any], projector: Projector, live: str, shado
         owner.execute(f"alter table {shadow} rename to {live}")
         owner.execute("delete from checkpoints where projection = %s", (shadow,))
         owner.execute(
-            "update checkpoints set position = %s where projection = %s",
-            (projector.position, live),
+            """insert into checkpoints (projection, position) values (%s, %s)
+            on conflict (projection) do update set position = excluded.position""",
+            (live, projector.position),
         )
         owner.execute("delete from parked where projection = %s", (live,))
         owner.execute("update parked set projection = %s where projection = %s", (live, shadow))

@@ -1,0 +1,151 @@
+"""A rebuild beside a live projector, under writes, and killed half way."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from contextlib import closing
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from adapters.postgres.log import PostgresLog
+from commands.committer import Committer
+from projections import PROJECTIONS, orders
+from tests.folds import copy_log, texts, texts_of_pure_fold, written
+from tests.messages import fill_of
+from tests.postgres_fixture import Database
+from tests.stores import check_log, empty, opening, placing, request_for
+from workers.projector import Projector, catch_up, is_passing
+from workers.rebuild import rebuild
+
+pytestmark = pytest.mark.postgres
+
+ROOT = Path(__file__).parents[2]
+REBUILD = """
+import sys
+from projections import orders
+from workers import rebuild
+rebuild.PAGE_EVENTS = 10
+rebuild.rebuild(sys.argv[1], sys.argv[2], orders.PROJECTION, lambda at, head: print(at, head))
+"""
+
+
+@pytest.fixture
+def database(shared: Database) -> Database:
+    empty(shared)
+    return shared
+
+
+def busy(count: int) -> list[str]:
+    return [f"av{n}" for n in range(count)]
+
+
+def place_and_fill(database: Database, names: list[str]) -> None:
+    store = PostgresLog(database.app_dsn)
+    committer = Committer(store)
+    for name in names:
+        committer.execute(placing(name))
+        for trade in ("t1", "t1", "t2"):
+            fill = request_for(f"order-{name}", fill_of(trade, "0.2"), f"{name} {trade}")
+            committer.execute(fill)
+    committer.close()
+    store.close()
+
+
+def follow(database: Database, stopping: threading.Event) -> None:
+    """Fold like the worker does: what a restart cures is cured by a restart."""
+    while not stopping.is_set():
+        try:
+            with closing(Projector(database.app_dsn, page_events=7)) as folding:
+                while folding.step().events or not stopping.wait(0.001):
+                    pass
+        except Exception as error:
+            if not is_passing(error):
+                raise
+
+
+def test_a_rebuild_under_writes_and_beside_a_live_projector_equals_the_fold(
+    database: Database,
+) -> None:
+    copy_log(database, written(opening()))
+    stopping = threading.Event()
+    writing = threading.Thread(target=place_and_fill, args=(database, busy(60)))
+    following = threading.Thread(target=follow, args=(database, stopping))
+    writing.start()
+    following.start()
+    try:
+        for projection in (*PROJECTIONS, *PROJECTIONS):
+            rebuild(database.owner_dsn, database.app_dsn, projection)
+    finally:
+        writing.join()
+        stopping.set()
+        following.join()
+    head = catch_up(database.app_dsn)
+    with closing(PostgresLog(database.app_dsn)) as store:
+        log = check_log(store)
+    assert head == len(log) == 2 + 60 * 3
+    assert texts(database) == texts_of_pure_fold(database, log)
+    with psycopg.connect(database.owner_dsn) as owner:
+        assert owner.execute("select count(*) from parked").fetchone() == (0,)
+
+
+def run_rebuild(database: Database, crash: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", REBUILD, database.owner_dsn, database.app_dsn],
+        cwd=ROOT,
+        env={**os.environ, "AVIARY_CRASH": crash},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize(
+    ("crash", "resumed_at"), [("rebuild-after-page:2", 30), ("rebuild-before-swap:1", 34)]
+)
+def test_a_killed_rebuild_leaves_the_live_rows_and_resumes(
+    database: Database, crash: str, resumed_at: int
+) -> None:
+    log = written([*opening(), *(placing(name) for name in busy(32))])
+    copy_log(database, log)
+    catch_up(database.app_dsn)
+    live = texts(database)
+    with psycopg.connect(database.owner_dsn) as owner:
+        owner.execute("update orders set status = 'WRONG' where key = 'av0'")
+    wrong = texts(database)
+    assert run_rebuild(database, crash).returncode == -signal.SIGKILL
+    assert texts(database) == wrong
+    again = run_rebuild(database)
+    assert again.returncode == 0, again.stderr
+    assert int(again.stdout.split()[0]) == resumed_at
+    assert texts(database) == live
+
+
+def test_a_rebuilt_table_keeps_its_shape_and_its_grants(database: Database) -> None:
+    query = """
+        select
+            (select count(*) from pg_indexes where tablename = 'orders'),
+            (select array_agg(g::text order by g::text) from pg_class c
+                cross join lateral unnest(c.relacl) g where c.relname = 'orders'),
+            (select array_agg(attname || format_type(atttypid, atttypmod) || attnotnull
+                order by attnum) from pg_attribute where attrelid = 'orders'::regclass)
+    """
+    copy_log(database, written([*opening(), placing("av1")]))
+    with psycopg.connect(database.owner_dsn, autocommit=True) as owner:
+        before = owner.execute(query).fetchone()
+        for _ in range(2):
+            assert rebuild(database.owner_dsn, database.app_dsn, orders.PROJECTION) == 3
+            assert owner.execute(query).fetchone() == before
+        left = "select count(*) from pg_class where relname like '%shadow' and relkind = 'r'"
+        assert owner.execute(left.encode()).fetchone() == (0,)
+        found = owner.execute("select projection, position from checkpoints order by 1").fetchall()
+    assert found == [("orders", 3)]
+
+
+def test_a_rebuild_of_an_empty_log_is_empty(database: Database) -> None:
+    assert rebuild(database.owner_dsn, database.app_dsn, orders.PROJECTION) == 0
+    assert texts(database)["orders"] == "[]"
