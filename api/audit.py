@@ -7,7 +7,7 @@ import asyncio
 from typing import Any
 
 import msgspec
-from litestar import Request, Response, get, post
+from litestar import Request, get, post
 from litestar.params import FromPath
 from msgspec import structs
 
@@ -28,7 +28,8 @@ from api.cursors import Cursors
 from api.decoding import Body, Query
 from api.deps import Deps, deps_of
 from api.dry_run import fold
-from api.errors import JSON, Failure
+from api.errors import Failure
+from api.http import Reply, read_body
 from api.lists import to_us
 from api.openapi import Operation
 from api.reading import answer, row, rows, wait_for_position
@@ -49,7 +50,7 @@ def _opt(summary: str, page: Any, query: Any = None, errors: tuple[int, ...] = (
 
 
 @get("/audit/events", opt=_opt("Events of the log.", EventPage, EventFilter))
-async def events(request: Request[Any, Any, Any]) -> Response[bytes]:
+async def events(request: Request[Any, Any, Any]) -> Reply:
     asked: EventFilter = _event_query(request)
     deps = await wait_for_position(request)
     cursors: Cursors = request.app.state.cursors
@@ -81,7 +82,7 @@ async def events(request: Request[Any, Any, Any]) -> Response[bytes]:
     "/audit/streams/{stream:str}",
     opt=_opt("One stream's events and state.", StreamPage, StreamFilter, (404,)),
 )
-async def stream_events(request: Request[Any, Any, Any], stream: FromPath[str]) -> Response[bytes]:
+async def stream_events(request: Request[Any, Any, Any], stream: FromPath[str]) -> Reply:
     asked: StreamFilter = _stream_query(request)
     deps = await wait_for_position(request)
     _check_text(stream)
@@ -110,7 +111,7 @@ def _state(store: Store, stream: str) -> tuple[int, dict[str, Any] | None, str |
     "/audit/commands/{command_id:str}",
     opt=_opt("What became of a command.", CommandPage, errors=(404,)),
 )
-async def command(request: Request[Any, Any, Any], command_id: FromPath[str]) -> Response[bytes]:
+async def command(request: Request[Any, Any, Any], command_id: FromPath[str]) -> Reply:
     deps = await wait_for_position(request)
     _check_text(command_id)
     head = await _head(deps)
@@ -130,7 +131,7 @@ async def command(request: Request[Any, Any, Any], command_id: FromPath[str]) ->
 
 
 @get("/audit/parked", opt=_opt("Read model keys whose events wait.", ParkedList))
-async def parked(request: Request[Any, Any, Any]) -> Response[bytes]:
+async def parked(request: Request[Any, Any, Any]) -> Reply:
     deps = await wait_for_position(request)
     found = await row(deps.pool, _SQL["parked"], {})
     assert found is not None  # noqa: S101 - an aggregate always gives a row
@@ -145,10 +146,11 @@ async def parked(request: Request[Any, Any, Any]) -> Response[bytes]:
     },
     status_code=200,
 )
-async def retry_parked(request: Request[Any, Any, Any]) -> Response[bytes]:
-    asked: RetryBody = _retry_body(await request.body())
-    retried = await deps_of(request).retry_parked(asked.projection, asked.key)
-    return Response(msgspec.json.encode({"data": list(retried)}), media_type=JSON)
+async def retry_parked(request: Request[Any, Any, Any]) -> Reply:
+    deps = deps_of(request)
+    asked: RetryBody = _retry_body(await read_body(request, deps.settings.body_bytes_max))
+    retried = await deps.retry_parked(asked.projection, asked.key)
+    return Reply(msgspec.json.encode({"data": list(retried)}))
 
 
 async def _head(deps: Deps) -> int:
@@ -161,5 +163,5 @@ def _check_text(name: str) -> None:
         raise Failure(404, "Nothing has this name.")
 
 
-def _answer(page: Any, position: int) -> Response[bytes]:
+def _answer(page: Any, position: int) -> Reply:
     return answer(msgspec.json.encode(page), position)

@@ -4,11 +4,12 @@ import asyncio
 from typing import Any
 
 import msgspec
-from litestar import Request, Response, get
+from litestar import Request, get
 
 from api.audit_schemas import Verified, VerifyRange
 from api.decoding import Query
 from api.errors import invalid
+from api.http import Reply
 from api.openapi import Operation
 from api.reading import answer, wait_for_position
 from commands.seal import SealBroken, verify_page
@@ -34,7 +35,7 @@ _query = Query(VerifyRange)
         ),
     },
 )
-async def verify(request: Request[Any, Any, Any]) -> Response[bytes]:
+async def verify(request: Request[Any, Any, Any]) -> Reply:
     asked: VerifyRange = _query(request)
     deps = await wait_for_position(request)
     head = await asyncio.to_thread(deps.store.head)

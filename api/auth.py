@@ -1,7 +1,7 @@
 """Who is calling: HTTP Basic for the one user, bearer keys for programs.
 
-A Basic credential that was checked (Argon2, both fields always) is remembered for a minute, by an
-HMAC under a key that only this process has.
+A Basic credential that was checked (Argon2, both fields always) is remembered for a minute, by a
+keyed hash under a key that only this process has.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ import hmac
 import logging
 import secrets
 import time
-from hashlib import sha256
+from hashlib import blake2b, sha256
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
@@ -75,7 +75,7 @@ class Authenticator:
                 raise missing()
 
     async def _basic(self, credential: bytes, address: str) -> Caller:
-        digest = hmac.digest(self._process_key, credential, "sha256")
+        digest = blake2b(credential, key=self._process_key, digest_size=32).digest()
         if self._remembered.get(digest, 0.0) > time.monotonic():
             return self._user
         try:

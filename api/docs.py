@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from litestar import Request, Response, get
+from litestar import Request, get
 from litestar.params import FromPath
 
-from api.errors import JSON, Failure
+from api.errors import Failure
+from api.http import Reply
 from api.openapi import document
 
 _FOLDER = Path(__file__).parent / "assets"
@@ -18,12 +19,12 @@ _POLICY = (
     "img-src 'self' data:; font-src 'self' data:; worker-src blob:; frame-ancestors 'none'"
 )
 _HEADERS = {"Content-Security-Policy": _POLICY, "Cache-Control": "no-cache"}
-_SWAGGER = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Aviary</title>
+_SWAGGER = b"""<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Aviary</title>
 <link rel="icon" href="/docs/assets/favicon.png">
 <link rel="stylesheet" href="/docs/assets/swagger-ui.css"></head>
 <body><div id="swagger-ui"></div><script src="/docs/assets/swagger-ui-bundle.js"></script>
 <script src="/docs/assets/start.js"></script></body></html>"""
-_REDOC = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Aviary</title>
+_REDOC = b"""<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Aviary</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <link rel="icon" href="/docs/assets/favicon.png"><style>body{margin:0}</style></head>
 <body><redoc spec-url="/openapi.json"></redoc>
@@ -31,27 +32,27 @@ _REDOC = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Av
 
 
 @get("/openapi.json", opt={"scope": None, "is_page": True})
-async def openapi(request: Request[Any, Any, Any]) -> Response[bytes]:
+async def openapi(request: Request[Any, Any, Any]) -> Reply:
     state = request.app.state
     if "openapi" not in state:
         state.openapi = msgspec.json.encode(document(request.app, state.deps.version))
-    return Response(state.openapi, media_type=JSON, headers={"Cache-Control": "no-cache"})
+    return Reply(state.openapi, headers={"Cache-Control": "no-cache"})
 
 
 @get("/docs", opt={"scope": None, "is_page": True})
-async def swagger() -> Response[str]:
-    return Response(_SWAGGER, media_type="text/html", headers=_HEADERS)
+async def swagger() -> Reply:
+    return Reply(_SWAGGER, 200, _HEADERS, "text/html; charset=utf-8")
 
 
 @get("/redoc", opt={"scope": None, "is_page": True})
-async def redoc() -> Response[str]:
-    return Response(_REDOC, media_type="text/html", headers=_HEADERS)
+async def redoc() -> Reply:
+    return Reply(_REDOC, 200, _HEADERS, "text/html; charset=utf-8")
 
 
 @get("/docs/assets/{name:str}", opt={"scope": None, "is_page": True}, sync_to_thread=True)
-def asset(name: FromPath[str]) -> Response[bytes]:
+def asset(name: FromPath[str]) -> Reply:
     path = _ASSETS.get(name)
     if path is None:
         raise Failure(404, "Not Found")
     headers = {"Cache-Control": "public, max-age=3600"}
-    return Response(path.read_bytes(), media_type=_TYPES[path.suffix], headers=headers)
+    return Reply(path.read_bytes(), 200, headers, _TYPES[path.suffix])

@@ -16,7 +16,6 @@ from domain.log import Receipt, StoreUnavailable
 from domain.refusal import Refused
 
 _log = logging.getLogger(__name__)
-JSON = "application/json"
 RETRY_SOON = {"Retry-After": "1"}
 
 _STATUS_OF_CODE = {
@@ -84,7 +83,7 @@ def _failure(_request: Request[Any, Any, Any], error: Failure) -> Response[bytes
         msgspec.json.encode(error.body),
         status_code=error.status,
         headers=error.headers,
-        media_type=JSON,
+        media_type="application/json",
     )
 
 

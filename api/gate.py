@@ -10,6 +10,7 @@ from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from api.auth import Authenticator
 from api.errors import Failure
+from api.http import header
 from api.metrics import Metrics
 from api.throttle import Buckets, retry_after
 
@@ -35,9 +36,8 @@ class Gate:
         if needed is not None and scope.get("method") != "OPTIONS":
             state = scope["litestar_app"].state
             auth: Authenticator = state.auth
-            header = next((v for k, v in scope["headers"] if k == b"authorization"), None)
             client = scope["client"]
-            caller = await auth.caller(header, client[0] if client else "")
+            caller = await auth.caller(header(scope, b"authorization"), client[0] if client else "")
             if needed not in caller.scopes:
                 raise Failure(403, f"This needs the scope {needed!r}, which {caller.name} has not.")
             if not opt.get("is_never_throttled"):

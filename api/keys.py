@@ -5,7 +5,7 @@ import secrets
 from typing import Any
 
 import msgspec
-from litestar import Request, Response, delete, get, post
+from litestar import Request, delete, get, post
 from litestar.params import FromPath
 
 from api.audit_events import iso
@@ -13,7 +13,7 @@ from api.bearers import Bearers
 from api.decoding import Body
 from api.deps import deps_of
 from api.dry_run import dry_run
-from api.errors import JSON
+from api.http import Reply, read_body
 from api.lists import to_us
 from api.openapi import Operation
 from api.reading import answer, row, wait_for_position
@@ -43,9 +43,9 @@ _new_key = Body(NewKey)
     },
     status_code=201,
 )
-async def create_key(request: Request[Any, Any, Any]) -> Response[bytes]:
+async def create_key(request: Request[Any, Any, Any]) -> Reply:
     deps = deps_of(request)
-    raw = await request.body()
+    raw = await read_body(request, deps.settings.body_bytes_max)
     asked: NewKey = _new_key(raw)
     intended = intent(request, deps, "create_key", (), raw)
     key_id = intended.command_id[:_KEY_ID_LENGTH]
@@ -58,8 +58,7 @@ async def create_key(request: Request[Any, Any, Any]) -> Response[bytes]:
         None if asked.expires_at is None else to_us(asked.expires_at),
     )
     if is_dry_run(request):
-        content = await dry_run(deps, actor.stream(key_id), command)
-        return Response(content, status_code=200, media_type=JSON)
+        return Reply(await dry_run(deps, actor.stream(key_id), command))
     outcome = await submit(request, deps, intended, actor.stream(key_id), command)
     created = CreatedKey(
         key_id,
@@ -70,15 +69,14 @@ async def create_key(request: Request[Any, Any, Any]) -> Response[bytes]:
     )
     headers = headers_of(outcome.receipt, is_replay=outcome.is_replay)
     await settle(deps, intended, outcome, headers)
-    content = msgspec.json.encode(created)
-    return Response(content, status_code=201, media_type=JSON, headers=headers)
+    return Reply(msgspec.json.encode(created), 201, headers)
 
 
 @get(
     "/keys",
     opt={"scope": "admin", "operation": Operation("All keys.", {200: KeyList}, is_read=True)},
 )
-async def list_keys(request: Request[Any, Any, Any]) -> Response[bytes]:
+async def list_keys(request: Request[Any, Any, Any]) -> Reply:
     deps = await wait_for_position(request)
     found = await row(deps.pool, _SQL["all"], {})
     assert found is not None  # noqa: S101 - an aggregate always gives a row
@@ -98,18 +96,18 @@ async def list_keys(request: Request[Any, Any, Any]) -> Response[bytes]:
     },
     status_code=200,
 )
-async def revoke_key(request: Request[Any, Any, Any], key_id: FromPath[str]) -> Response[bytes]:
+async def revoke_key(request: Request[Any, Any, Any], key_id: FromPath[str]) -> Reply:
     deps = deps_of(request)
     if not key_id.isprintable():
         key_id = "unknown"
     intended = intent(request, deps, "revoke_key", (key_id,))
     command = RevokeKey(key_id)
     if is_dry_run(request):
-        return Response(await dry_run(deps, actor.stream(key_id), command), media_type=JSON)
+        return Reply(await dry_run(deps, actor.stream(key_id), command))
     outcome = await submit(request, deps, intended, actor.stream(key_id), command)
     bearers: Bearers = request.app.state.bearers
     bearers.revoke(key_id)
     headers = headers_of(outcome.receipt, is_replay=outcome.is_replay)
     await settle(deps, intended, outcome, headers)
     content = msgspec.json.encode(Message(f"Key {key_id} is revoked"))
-    return Response(content, media_type=JSON, headers=headers)
+    return Reply(content, headers=headers)

@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import msgspec
-from litestar import Request, Response
+from litestar import Request
 from msgspec import Struct, structs
 
 from api.cursors import Cursors
+from api.http import Reply
 from api.reading import answer, row, wait_for_position
 from projections import queries
 
@@ -42,7 +43,7 @@ class Listing:
         self._cursors = cursors
         self._counts: OrderedDict[str, _Count] = OrderedDict()
 
-    async def page(self, request: Request[Any, Any, Any], asked: Struct) -> Response[bytes]:
+    async def page(self, request: Request[Any, Any, Any], asked: Struct) -> Reply:
         """`asked` has limit and cursor; its other fields are filters, None when not wanted."""
         given = structs.asdict(asked)
         limit, cursor = given.pop("limit"), given.pop("cursor")

@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import psycopg
-from litestar import Request, Response
+from litestar import Request
 from psycopg_pool import PoolTimeout
 
 from api.deps import Deps, Pool, deps_of
-from api.errors import JSON, RETRY_SOON, Failure, invalid
+from api.errors import RETRY_SOON, Failure, invalid
+from api.http import Reply
 
 POOL_WAIT_SECONDS = 2.0
 MIN_POSITION_SECONDS = 5.0
@@ -67,7 +68,5 @@ async def wait_for_position(request: Request[Any, Any, Any]) -> Deps:
     return deps
 
 
-def answer(content: bytes, position: int, status: int = 200) -> Response[bytes]:
-    return Response(
-        content, status_code=status, media_type=JSON, headers={"Log-Position": str(position)}
-    )
+def answer(content: bytes, position: int) -> Reply:
+    return Reply(content, headers={"Log-Position": str(position)})

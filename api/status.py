@@ -9,12 +9,12 @@ from typing import Any
 
 import msgspec
 import psycopg
-from litestar import Request, Response, get
+from litestar import Request, get
 from msgspec import Struct
 
 from api.auth import Authenticator
 from api.deps import Deps, deps_of
-from api.errors import JSON
+from api.http import Reply
 from api.metrics import Metrics, Seen
 from api.openapi import Operation
 from api.reading import row, rows
@@ -78,14 +78,14 @@ class Ready:
 
 
 @get("/", opt={"scope": None, "operation": Operation("What this is.", {200: Home})})
-async def home(request: Request[Any, Any, Any]) -> Response[bytes]:
+async def home(request: Request[Any, Any, Any]) -> Reply:
     shown = Home("Hummingbot API", deps_of(request).version, "running")
-    return Response(msgspec.json.encode(shown), media_type=JSON)
+    return Reply(msgspec.json.encode(shown))
 
 
 @get("/health", opt={"scope": None, "operation": Operation("Is it alive.", {200: Health})})
-async def health() -> Response[bytes]:
-    return Response(b'{"status":"alive"}', media_type=JSON)
+async def health() -> Reply:
+    return Reply(b'{"status":"alive"}')
 
 
 @get(
@@ -95,18 +95,18 @@ async def health() -> Response[bytes]:
         "operation": Operation("Can it work.", {200: Readiness, 503: Readiness}),
     },
 )
-async def ready(request: Request[Any, Any, Any]) -> Response[bytes]:
+async def ready(request: Request[Any, Any, Any]) -> Reply:
     looked: Ready = request.app.state.ready
     found = await looked.look()
     status = 200 if found.status == "ready" else 503
-    return Response(msgspec.json.encode(found), status_code=status, media_type=JSON)
+    return Reply(msgspec.json.encode(found), status)
 
 
 @get(
     "/metrics",
     opt={"scope": "read", "operation": Operation("Counters for Prometheus.", {200: "text/plain"})},
 )
-async def metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
+async def metrics(request: Request[Any, Any, Any]) -> Reply:
     deps = deps_of(request)
     counters: Metrics = request.app.state.metrics
     auth: Authenticator = request.app.state.auth
@@ -125,7 +125,7 @@ async def metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
         ],
         parked=[(r[0], r[1]) for r in await rows(deps.pool, _SQL["parked"], {})],
     )
-    return Response(counters.text(seen), media_type="text/plain; version=0.0.4; charset=utf-8")
+    return Reply(counters.text(seen), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
 async def _readiness(deps: Deps) -> Readiness:

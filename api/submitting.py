@@ -13,13 +13,14 @@ from msgspec import Struct
 
 from api.deps import Caller, Deps
 from api.errors import Failure, invalid, of_command, refusal
+from api.http import header
 from api.metrics import Metrics
 from commands.request import Command, Outcome, command_id_of, request_hash
 from commands.request import Request as CommandRequest
 from domain.log import Receipt
 
-_KEY = re.compile(r"[!-~]{1,255}", re.ASCII)
-_WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?([0-9]{1,6})\"?\s*(?=$|[,;])", re.IGNORECASE)
+_KEY = re.compile(rb"[!-~]{1,255}")
+_WAIT = re.compile(rb"(?:^|[,;])\s*wait\s*=\s*\"?([0-9]{1,6})\"?\s*(?=$|[,;])", re.IGNORECASE)
 _UNHASHED = frozenset({"wait", "dry_run", "min_position"})
 WAIT_MAX_SECONDS = 60
 
@@ -47,14 +48,16 @@ def intent(
 ) -> Intent:
     """Raise Failure 422 for an Idempotency-Key that is none."""
     caller: Caller = request.scope["user"]
-    key = request.headers.get("idempotency-key")
+    key = header(request.scope, b"idempotency-key")
     if key is None:
         command_id = uuid.uuid4().hex
     elif _KEY.fullmatch(key):
-        command_id = command_id_of(caller.name, key)
+        command_id = command_id_of(caller.name, key.decode())
     else:
         text = "Value error, an Idempotency-Key is 1 to 255 visible ASCII characters"
-        raise invalid("value_error", ("header", "Idempotency-Key"), text, key[:300])
+        raise invalid(
+            "value_error", ("header", "Idempotency-Key"), text, key[:300].decode("latin-1")
+        )
     parts = [handler.encode(), *(part.encode() for part in path), *_query(request), body]
     digest = request_hash(deps.hash_key, parts)
     return Intent(command_id, caller.name, key is not None, digest, _wait(request))
@@ -127,7 +130,7 @@ def _query(request: Request[Any, Any, Any]) -> list[bytes]:
 
 
 def _wait(request: Request[Any, Any, Any]) -> int | None:
-    prefer = request.headers.get("prefer")
+    prefer = header(request.scope, b"prefer")
     found = _WAIT.search(prefer) if prefer else None
     return min(int(found[1]), WAIT_MAX_SECONDS) if found else None
 

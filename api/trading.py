@@ -5,14 +5,15 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
-from litestar import Request, Response, delete, post
+from litestar import Request, delete, post
 from litestar.params import FromPath
 from msgspec import Raw, Struct
 
 from api.decoding import Body, entry
 from api.deps import Deps, deps_of
 from api.dry_run import dry_run
-from api.errors import JSON, RETRY_SOON, Failure
+from api.errors import RETRY_SOON, Failure
+from api.http import Reply, read_body
 from api.markets import NotTradable, RulesUnknown, fit
 from api.openapi import Operation
 from api.reading import row
@@ -53,9 +54,9 @@ class _Amounts(Struct, frozen=True):
     },
     status_code=201,
 )
-async def place_order(request: Request[Any, Any, Any]) -> Response[bytes]:
+async def place_order(request: Request[Any, Any, Any]) -> Reply:
     deps = deps_of(request)
-    raw = await request.body()
+    raw = await read_body(request, deps.settings.body_bytes_max)
     asked: PlaceOrderBody = _place_body(raw)
     amounts = _amounts(asked)
     is_trial = is_dry_run(request)
@@ -63,8 +64,7 @@ async def place_order(request: Request[Any, Any, Any]) -> Response[bytes]:
     order_id = client_order_id_of(intended.command_id)
     command = await _command(deps, intended, asked, amounts, order_id)
     if is_trial:
-        content = await dry_run(deps, order.stream(order_id), command)
-        return Response(content, status_code=200, media_type=JSON)
+        return Reply(await dry_run(deps, order.stream(order_id), command))
     outcome = await submit(request, deps, intended, order.stream(order_id), command)
     placed = PlacedOrder(
         order_id,
@@ -81,7 +81,7 @@ async def place_order(request: Request[Any, Any, Any]) -> Response[bytes]:
         found = await row(deps.pool, _SQL["wire_status"], {"key": order_id})
         if found is not None:
             placed = msgspec.structs.replace(placed, order_status=found[0])
-    return Response(_encode(placed), status_code=201, media_type=JSON, headers=headers)
+    return Reply(_encode(placed), 201, headers)
 
 
 def _amounts(asked: PlaceOrderBody) -> _Amounts:
@@ -174,9 +174,7 @@ _CANCEL = Operation(
     opt=_TRADE | {"is_never_throttled": True, "operation": _CANCEL},
     status_code=200,
 )
-async def cancel_order(
-    request: Request[Any, Any, Any], client_order_id: FromPath[str]
-) -> Response[bytes]:
+async def cancel_order(request: Request[Any, Any, Any], client_order_id: FromPath[str]) -> Reply:
     return await _cancel(request, deps_of(request), client_order_id)
 
 
@@ -190,7 +188,7 @@ async def cancel_account_order(
     account_name: FromPath[str],
     connector_name: FromPath[str],
     client_order_id: FromPath[str],
-) -> Response[bytes]:
+) -> Reply:
     deps = deps_of(request)
     if await _owner(deps, client_order_id) != (account_name, connector_name):
         text = f"Account {account_name!r} has no order {client_order_id!r} on {connector_name!r}."
@@ -198,20 +196,18 @@ async def cancel_account_order(
     return await _cancel(request, deps, client_order_id)
 
 
-async def _cancel(
-    request: Request[Any, Any, Any], deps: Deps, client_order_id: str
-) -> Response[bytes]:
+async def _cancel(request: Request[Any, Any, Any], deps: Deps, client_order_id: str) -> Reply:
     _check_id(client_order_id)
     is_trial = is_dry_run(request)
     intended = intent(request, deps, "cancel_order", (client_order_id,))
     stream = order.stream(client_order_id)
     if is_trial:
-        return Response(await dry_run(deps, stream, CancelOrder()), media_type=JSON)
+        return Reply(await dry_run(deps, stream, CancelOrder()))
     outcome = await submit(request, deps, intended, stream, CancelOrder())
     headers = headers_of(outcome.receipt, is_replay=outcome.is_replay)
     await settle(deps, intended, outcome, headers)
     content = _encode(Message(f"Order cancellation initiated for {client_order_id}"))
-    return Response(content, status_code=200, media_type=JSON, headers=headers)
+    return Reply(content, headers=headers)
 
 
 async def _owner(deps: Deps, client_order_id: str) -> tuple[str, str] | None:

@@ -2,9 +2,11 @@
 
 from typing import Any
 
-from litestar import Request, Response, get, post
+from litestar import Request, get, post
 
 from api.decoding import Body, Query
+from api.deps import deps_of
+from api.http import Reply, read_body
 from api.lists import Listing
 from api.openapi import Operation
 from api.schemas import ActiveFilter, OrderFilter, OrderPage, TradeFilter, TradePage
@@ -18,13 +20,17 @@ def _listing(request: Request[Any, Any, Any], name: str) -> Listing:
     return listing
 
 
+async def _body(request: Request[Any, Any, Any]) -> bytes:
+    return await read_body(request, deps_of(request).settings.body_bytes_max)
+
+
 def _opt(summary: str, page: Any, *, body: Any = None, query: Any = None) -> dict[str, Any]:
     operation = Operation(summary, {200: page}, body=body, query=query, is_read=True)
     return {"scope": "read", "operation": operation}
 
 
 @get("/trading/orders", opt=_opt("Active orders.", OrderPage, query=ActiveFilter))
-async def active_orders(request: Request[Any, Any, Any]) -> Response[bytes]:
+async def active_orders(request: Request[Any, Any, Any]) -> Reply:
     return await _listing(request, "active").page(request, _active_query(request))
 
 
@@ -33,8 +39,8 @@ async def active_orders(request: Request[Any, Any, Any]) -> Response[bytes]:
     opt=_opt("Active orders, oldest first.", OrderPage, body=ActiveFilter),
     status_code=200,
 )
-async def search_active_orders(request: Request[Any, Any, Any]) -> Response[bytes]:
-    return await _listing(request, "active").page(request, _active_body(await request.body()))
+async def search_active_orders(request: Request[Any, Any, Any]) -> Reply:
+    return await _listing(request, "active").page(request, _active_body(await _body(request)))
 
 
 @post(
@@ -42,8 +48,8 @@ async def search_active_orders(request: Request[Any, Any, Any]) -> Response[byte
     opt=_opt("All orders, newest first.", OrderPage, body=OrderFilter),
     status_code=200,
 )
-async def search_orders(request: Request[Any, Any, Any]) -> Response[bytes]:
-    return await _listing(request, "orders").page(request, _order_body(await request.body()))
+async def search_orders(request: Request[Any, Any, Any]) -> Reply:
+    return await _listing(request, "orders").page(request, _order_body(await _body(request)))
 
 
 @post(
@@ -51,10 +57,10 @@ async def search_orders(request: Request[Any, Any, Any]) -> Response[bytes]:
     opt=_opt("Trades, newest first.", TradePage, body=TradeFilter),
     status_code=200,
 )
-async def search_trades(request: Request[Any, Any, Any]) -> Response[bytes]:
-    return await _listing(request, "trades").page(request, _trade_body(await request.body()))
+async def search_trades(request: Request[Any, Any, Any]) -> Reply:
+    return await _listing(request, "trades").page(request, _trade_body(await _body(request)))
 
 
 @get("/trading/history", opt=_opt("Trades, newest first.", TradePage, query=TradeFilter))
-async def trade_history(request: Request[Any, Any, Any]) -> Response[bytes]:
+async def trade_history(request: Request[Any, Any, Any]) -> Reply:
     return await _listing(request, "trades").page(request, _trade_query(request))
