@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from msgspec import structs
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -87,8 +88,11 @@ def api(
 ) -> None:
     """Run the API alone."""
     from api.serve import run
+    from workers.database import database
 
-    run(_settings(host=host, port=port), ready_file)
+    settings = _settings(host=host, port=port)
+    with database(settings) as dsns:
+        run(structs.replace(settings, database_url=dsns.app), ready_file)
 
 
 @app.command()

@@ -19,7 +19,9 @@ CHANNEL = "aviary_projected"
 POLL_SECONDS = 0.5
 PAUSE_MAX_SECONDS = 5.0
 WAITERS_MAX = 10_000
-_POSITION = "select coalesce(min(position), 0) from checkpoints"
+_POSITION = """
+select coalesce(min(position), 0) from checkpoints where right(projection, 8) <> '__shadow'
+"""
 
 
 class Hub:

@@ -52,6 +52,7 @@ def run(settings: Settings, ready_file: Path | None = None) -> None:
         lifespan="on",
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         backlog=_BACKLOG,
         timeout_graceful_shutdown=_STOP_SECONDS,
         log_config=None,

@@ -7,7 +7,9 @@ where key = %(key)s
 
 -- name: all
 select
-    (select coalesce(min(position), 0) from checkpoints) as position,
+    (
+        select coalesce(min(position), 0) from checkpoints where right(projection, 8) <> '__shadow'
+    ) as position,
     (
         select coalesce(json_agg(
             json_build_object(

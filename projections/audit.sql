@@ -64,7 +64,9 @@ recorded_at_us <= %(to_time)s
 
 -- name: parked
 select
-    (select coalesce(min(position), 0) from checkpoints) as position,
+    (
+        select coalesce(min(position), 0) from checkpoints where right(projection, 8) <> '__shadow'
+    ) as position,
     (
         select coalesce(json_agg(to_json(keys) order by keys.first_position), '[]')::text
         from (

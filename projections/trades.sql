@@ -15,7 +15,9 @@ shown as (
     limit %(limit)s
 )
 select
-    (select coalesce(min(position), 0) from checkpoints) as position,
+    (
+        select coalesce(min(position), 0) from checkpoints where right(projection, 8) <> '__shadow'
+    ) as position,
     (select count(*) > %(limit)s from page) as has_more,
     (select min(position) from shown) as last,
     (select coalesce(json_agg({item} order by position desc), '[]')::text from shown) as items
