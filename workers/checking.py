@@ -31,7 +31,8 @@ def verify_database(settings: Settings, show: Show) -> tuple[int, str]:
         ):
             stored = _stored_head(log)
             pages = history.pages(log, 0, stored.position)
-            verified = history.verify(pages, progress=lambda at: show(at, stored.position))
+            beginning = Head()
+            verified = history.verify(pages, beginning, lambda at: show(at, stored.position))
             history.check_head(verified, stored)
     except SealBroken as error:
         return BROKEN, f"Broken at position {error.position}: {error}"
