@@ -92,6 +92,7 @@ def run_burst(
             tend_until(lambda: all(share.done() for share in sending))
         finally:
             burst.ended.set()
-    for share in (placing, *sending):
+    placing.result()
+    for share in sending:
         share.result()
     return burst.sender

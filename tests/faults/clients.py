@@ -20,6 +20,7 @@ from tests.faults.writer import Told
 
 LOGIN = "Basic " + base64.b64encode(b"admin:admin").decode()
 ANSWER_SECONDS = 30.0
+RETRY_SECONDS = 0.05
 _decode_told = msgspec.json.Decoder(Told).decode
 
 
@@ -131,17 +132,19 @@ class Insistent:
         self._seconds = seconds
         self._lock = threading.Lock()
 
+    def _try(self, intent: Intent) -> Answer | None:
+        try:
+            return self._client.send(intent)
+        except Unanswered:
+            with self._lock:
+                self.retries += 1
+            return None
+
     def send(self, intent: Intent) -> Answer:
         give_up_at = time.monotonic() + self._seconds
-        while True:
-            try:
-                answer = self._client.send(intent)
-                break
-            except Unanswered as error:
-                assert time.monotonic() < give_up_at, f"{intent} got no answer: {error}"
-                with self._lock:
-                    self.retries += 1
-            time.sleep(0.05)
+        while (answer := self._try(intent)) is None:
+            assert time.monotonic() < give_up_at, f"{intent} got no answer"
+            time.sleep(RETRY_SECONDS)
         with self._lock:
             (self.placed if isinstance(intent, Place) else self.cancelled)[answer.order] = answer
         return answer

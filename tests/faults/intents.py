@@ -51,13 +51,13 @@ def mixture(seed: int, resting: list[str]) -> Iterator[tuple[Intent, ...]]:
         key = f"{seed}-{number}"
         kind = chance.random()
         side: Literal["BUY", "SELL"] = chance.choice(("BUY", "SELL"))
-        if kind < 0.35:  # noqa: PLR2004 - shares of the mixture
+        if kind < 0.35:
             yield (Place(key, side, price=LOW if side == "BUY" else HIGH),)
-        elif kind < 0.5:  # noqa: PLR2004
+        elif kind < 0.5:
             yield (Place(key, side, price=HIGH if side == "BUY" else LOW),)
-        elif kind < 0.7:  # noqa: PLR2004
+        elif kind < 0.7:
             yield (market(key, side=side),)
-        elif kind < 0.85 or not resting:  # noqa: PLR2004
+        elif kind < 0.85 or not resting:
             place = Place(key, side, price=LOW if side == "BUY" else HIGH)
             yield place, Cancel(f"{key}-cancel", place.order)
         else:

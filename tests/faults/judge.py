@@ -58,7 +58,7 @@ def read_ledger(file: Path) -> Ledger:
     reader = sqlite3.connect(file, timeout=10)
     reader.row_factory = sqlite3.Row
     try:
-        tables = [
+        tables: list[list[Row]] = [
             [dict(row) for row in reader.execute(f"select * from {table} order by 1")]
             for table in ("orders", "trades", "requests")
         ]

@@ -69,9 +69,8 @@ class Outages:
         if self.done:
             known = sender.retries
             until(lambda: sender.retries > known, "a client is told that the store is away")
-            for path in ("/trading/orders/search", "/ready"):
-                method, body = ("POST", {}) if path.startswith("/trading") else ("GET", None)
-                self.read_statuses.add(self._client.call(method, path, body).status)
+            search = self._client.call("POST", "/trading/orders/search", {"limit": 10})
+            self.read_statuses = {search.status, self._client.call("GET", "/ready").status}
         begin(self._server)
         self.done += 1
 

@@ -75,15 +75,10 @@ class Serve:
         return found
 
     def orders(self) -> set[str]:
-        return {row["order_id"] for row in self.search()}
-
-    def search(self) -> list[dict[str, str]]:
+        """Every order that the API shows."""
         reply = self.client.call("POST", "/trading/orders/search", {"limit": 1000})
         assert reply.status == HTTPStatus.OK, reply
-        found: list[dict[str, str]] = reply.body["data"]
-        return [
-            row | {"order_id": row.get("client_order_id", row.get("order_id", ""))} for row in found
-        ]
+        return {row["order_id"] for row in reply.body["data"]}
 
 
 @pytest.fixture

@@ -151,7 +151,7 @@ def test_fills_told_often_and_in_any_order_count_once_each(desk: Desk) -> None:
             chance | {"kind": "duplicate_fill", "probability": 0.8, "seed": 2},
         )
     for state in desk.settled(desk.place(bought), desk.place(sold)):
-        assert (state.status, state.filled) == ("filled", 450_000)
+        assert (state.status, state.filled) == ("filled", Decimal(450_000))
         assert len(state.trades) >= 5
 
 
@@ -231,8 +231,11 @@ def test_a_venue_killed_before_its_answer_leaves_the_outcome_unknown_until_it_is
     until(lambda: desk.requests(placed.order), "the venue has the order")
     desk.world.venue.kill()
     desk.place(never)
-    for order in (placed.order, never.order):
-        until(lambda name=order: desk.shown(name).get("outcome") == "unknown", f"{order} unknown")
+    both = (placed.order, never.order)
+    until(
+        lambda: all(desk.shown(order).get("outcome") == "unknown" for order in both),
+        "both outcomes are unknown",
+    )
     assert desk.shown(placed.order)["unknown_seconds"] >= 0
     assert desk.shown(placed.order)["status"] == "SUBMITTED"
     desk.world.venue.start()

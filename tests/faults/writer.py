@@ -1,6 +1,6 @@
 """`python -m tests.faults.writer PORT`: a committer behind a line of JSON, without the API.
 
-Takes an intent a line and answers an outcome a line, or `unavailable`, on any number of connections.
+Takes an intent a line, answers an outcome a line or `unavailable`, on any number of connections.
 """
 
 import asyncio
