@@ -14,7 +14,7 @@ from api.bearers import Bearers
 from api.cursors import Cursors
 from api.deps import Deps
 from api.errors import HANDLERS
-from api.gate import Gate, before_send
+from api.gate import Gate
 from api.lists import Listing
 from api.metrics import Metrics
 from api.throttle import Buckets
@@ -57,7 +57,6 @@ def create_app(deps: Deps) -> Litestar:
     return Litestar(
         route_handlers=[Router("/", route_handlers=_HANDLERS)],
         middleware=[Gate],
-        before_send=[before_send],
         exception_handlers=dict(HANDLERS),
         request_max_body_size=deps.settings.body_bytes_max,
         cors_config=_cors(deps.settings),

@@ -29,10 +29,11 @@ from api.decoding import Body, Query
 from api.deps import Deps, deps_of
 from api.dry_run import fold
 from api.errors import Failure
-from api.http import Reply, read_body
+from api.http import read_body
 from api.lists import to_us
 from api.openapi import Operation
 from api.reading import answer, row, rows, wait_for_position
+from api.reply import Reply
 from commands.catalogue import AGGREGATES
 from commands.codec import LogIsNewer
 from commands.store import Store

@@ -9,9 +9,9 @@ from litestar import Request, get
 from api.audit_schemas import Verified, VerifyRange
 from api.decoding import Query
 from api.errors import invalid
-from api.http import Reply
 from api.openapi import Operation
 from api.reading import answer, wait_for_position
+from api.reply import Reply
 from commands.seal import SealBroken, verify_page
 from commands.store import Store
 from domain.log import Head

@@ -8,8 +8,8 @@ from litestar import Request, get
 from litestar.params import FromPath
 
 from api.errors import Failure
-from api.http import Reply
 from api.openapi import document
+from api.reply import Reply
 
 _FOLDER = Path(__file__).parent / "assets"
 _TYPES = {".js": "text/javascript", ".css": "text/css", ".png": "image/png", ".txt": "text/plain"}
@@ -31,28 +31,28 @@ _REDOC = b"""<!doctype html><html lang="en"><head><meta charset="utf-8"><title>A
 <script src="/docs/assets/redoc.standalone.js"></script></body></html>"""
 
 
-@get("/openapi.json", opt={"scope": None, "is_page": True})
+@get("/openapi.json", opt={"scope": None})
 async def openapi(request: Request[Any, Any, Any]) -> Reply:
     state = request.app.state
     if "openapi" not in state:
         state.openapi = msgspec.json.encode(document(request.app, state.deps.version))
-    return Reply(state.openapi, headers={"Cache-Control": "no-cache"})
+    return Reply(state.openapi, headers={"Cache-Control": "no-cache"}, is_page=True)
 
 
-@get("/docs", opt={"scope": None, "is_page": True})
+@get("/docs", opt={"scope": None})
 async def swagger() -> Reply:
-    return Reply(_SWAGGER, 200, _HEADERS, "text/html; charset=utf-8")
+    return Reply(_SWAGGER, 200, _HEADERS, "text/html; charset=utf-8", is_page=True)
 
 
-@get("/redoc", opt={"scope": None, "is_page": True})
+@get("/redoc", opt={"scope": None})
 async def redoc() -> Reply:
-    return Reply(_REDOC, 200, _HEADERS, "text/html; charset=utf-8")
+    return Reply(_REDOC, 200, _HEADERS, "text/html; charset=utf-8", is_page=True)
 
 
-@get("/docs/assets/{name:str}", opt={"scope": None, "is_page": True}, sync_to_thread=True)
+@get("/docs/assets/{name:str}", opt={"scope": None}, sync_to_thread=True)
 def asset(name: FromPath[str]) -> Reply:
     path = _ASSETS.get(name)
     if path is None:
         raise Failure(404, "Not Found")
     headers = {"Cache-Control": "public, max-age=3600"}
-    return Reply(path.read_bytes(), 200, headers, _TYPES[path.suffix])
+    return Reply(path.read_bytes(), 200, headers, _TYPES[path.suffix], is_page=True)

@@ -10,6 +10,8 @@ import psycopg
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
+from api.metrics import Metrics
+from api.reply import CLOSED, JSON
 from commands.codec import LogIsNewer
 from commands.request import KeyReused, Overloaded
 from domain.log import Receipt, StoreUnavailable
@@ -78,12 +80,14 @@ def of_command(error: Exception) -> Failure | None:
     return None
 
 
-def _failure(_request: Request[Any, Any, Any], error: Failure) -> Response[bytes]:
+def _failure(request: Request[Any, Any, Any], error: Failure) -> Response[bytes]:
+    metrics: Metrics = request.app.state.metrics
+    metrics.count(request.scope, error.status)
     return Response(
         msgspec.json.encode(error.body),
         status_code=error.status,
-        headers=error.headers,
-        media_type="application/json",
+        headers={k.decode(): v.decode() for k, v in CLOSED} | error.headers,
+        media_type=JSON,
     )
 
 

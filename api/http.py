@@ -1,45 +1,11 @@
-"""Requests and answers without a framework's comfort: every order passes here.
+"""Requests without a framework's comfort: every order passes here."""
 
-An answer is bytes that were encoded already; a body is read once, up to the limit.
-"""
-
-from collections.abc import Mapping
 from typing import Any
 
 from litestar import Request
-from litestar.types import HTTPScope, Receive, Scope, Send
+from litestar.types import HTTPScope, Scope
 
 from api.errors import Failure
-
-JSON = "application/json"
-
-
-class Reply:
-    """An ASGI answer with a body of bytes."""
-
-    __slots__ = ("body", "headers", "media_type", "status")
-
-    def __init__(
-        self,
-        body: bytes,
-        status: int = 200,
-        headers: Mapping[str, str] | None = None,
-        media_type: str = JSON,
-    ) -> None:
-        self.body = body
-        self.status = status
-        self.headers = headers
-        self.media_type = media_type
-
-    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
-        headers = [
-            (b"content-type", self.media_type.encode()),
-            (b"content-length", b"%d" % len(self.body)),
-        ]
-        if self.headers is not None:
-            headers += [(k.lower().encode(), v.encode()) for k, v in self.headers.items()]
-        await send({"type": "http.response.start", "status": self.status, "headers": headers})
-        await send({"type": "http.response.body", "body": self.body, "more_body": False})
 
 
 def header(scope: Scope | HTTPScope, name: bytes) -> bytes | None:

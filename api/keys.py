@@ -13,10 +13,11 @@ from api.bearers import Bearers
 from api.decoding import Body
 from api.deps import deps_of
 from api.dry_run import dry_run
-from api.http import Reply, read_body
+from api.http import read_body
 from api.lists import to_us
 from api.openapi import Operation
 from api.reading import answer, row, wait_for_position
+from api.reply import Reply
 from api.schemas import CreatedKey, DryRun, KeyList, Message, NewKey
 from api.submitting import headers_of, intent, is_dry_run, settle, submit
 from domain import actor

@@ -14,8 +14,8 @@ from litestar import Request
 from msgspec import Struct, structs
 
 from api.cursors import Cursors
-from api.http import Reply
 from api.reading import answer, row, wait_for_position
+from api.reply import Reply
 from projections import queries
 
 Order = Literal["newest", "active"]

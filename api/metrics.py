@@ -4,14 +4,23 @@ The names and what they say stand in `_families`; durations are seconds.
 """
 
 import time
+from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
+from litestar.types import Scope
 from msgspec import Struct
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 
-_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_LIMITS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 
 class Seen(Struct, frozen=True, kw_only=True):
@@ -28,42 +37,56 @@ class Seen(Struct, frozen=True, kw_only=True):
     parked: Sequence[tuple[str, int]]
 
 
+class _Route(Struct):
+    """Answers of one method and route."""
+
+    statuses: Counter[int]
+    by_duration: list[int]
+    """How many took at most so long, one for each of the limits and one for all above."""
+    seconds: float = 0.0
+
+
 class Metrics:
     def __init__(self) -> None:
         self.commands_in_flight = 0
-        self._registry = CollectorRegistry()
-        self._requests = Counter(
-            "aviary_http_requests",
-            "Answers given.",
-            ("method", "route", "status"),
-            registry=self._registry,
-        )
-        self._seconds = Histogram(
-            "aviary_http_request_seconds",
-            "From the first look at a request to the begin of its answer.",
-            ("method", "route"),
-            buckets=_BUCKETS,
-            registry=self._registry,
-        )
-        self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        self._routes: dict[tuple[str, str], _Route] = {}
 
-    def count(self, method: str, route: str, status: int, started_at: float | None) -> None:
-        key = (method, route, status)
-        child = self._children.get(key)
-        if child is None:
-            child = (
-                self._requests.labels(method, route, str(status)),
-                self._seconds.labels(method, route),
-            )
-            self._children[key] = child
-        child[0].inc()
+    def count(self, scope: Scope, status: int) -> None:
+        """Count an answer; the gate has left the time at which the request came."""
+        found: Any = scope
+        started_at = found.get("state", {}).get("started_at")
+        key = (found["method"], found["path_template"] if started_at else "unknown")
+        route = self._routes.get(key)
+        if route is None:
+            route = self._routes[key] = _Route(Counter(), [0] * (len(_LIMITS) + 1))
+        route.statuses[status] += 1
         if started_at is not None:
-            child[1].observe(time.perf_counter() - started_at)
+            seconds = time.perf_counter() - started_at
+            route.seconds += seconds
+            route.by_duration[bisect_left(_LIMITS, seconds)] += 1
 
     def text(self, seen: Seen) -> bytes:
         registry = CollectorRegistry()
-        registry.register(_Once(_families(seen)))
-        return generate_latest(self._registry) + generate_latest(registry)
+        registry.register(_Once([*self._families(), *_families(seen)]))
+        return generate_latest(registry)
+
+    def _families(self) -> Iterator[Metric]:
+        requests = CounterMetricFamily(
+            "aviary_http_requests", "Answers given.", labels=("method", "route", "status")
+        )
+        durations = HistogramMetricFamily(
+            "aviary_http_request_seconds",
+            "From the first look at a request to its answer.",
+            labels=("method", "route"),
+        )
+        for labels, route in sorted(self._routes.items()):
+            for status, count in sorted(route.statuses.items()):
+                requests.add_metric((*labels, str(status)), count)
+            reached = accumulate(route.by_duration)
+            buckets = list(zip((*map(str, _LIMITS), "+Inf"), reached, strict=True))
+            durations.add_metric(labels, buckets, route.seconds)
+        yield requests
+        yield durations
 
 
 class _Once:

@@ -13,7 +13,7 @@ from psycopg_pool import PoolTimeout
 
 from api.deps import Deps, Pool, deps_of
 from api.errors import RETRY_SOON, Failure, invalid
-from api.http import Reply
+from api.reply import Reply
 
 POOL_WAIT_SECONDS = 2.0
 MIN_POSITION_SECONDS = 5.0

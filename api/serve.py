@@ -1,6 +1,7 @@
 """Runs the API in this process: builds what it is made of, listens, stops in good order."""
 
 import asyncio
+import gc
 import hmac
 import socket
 from collections.abc import Sequence
@@ -72,6 +73,8 @@ class _Server(uvicorn.Server):
         self._ready_file = ready_file
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        gc.collect()
+        gc.freeze()  # What is there by now stays: later collections need not look at it.
         await super().startup(sockets)
         if self._ready_file is not None and self.started:
             port = self.servers[0].sockets[0].getsockname()[1]

@@ -14,10 +14,10 @@ from msgspec import Struct
 
 from api.auth import Authenticator
 from api.deps import Deps, deps_of
-from api.http import Reply
 from api.metrics import Metrics, Seen
 from api.openapi import Operation
 from api.reading import row, rows
+from api.reply import Reply
 from projections import PROJECTIONS, queries
 
 _SQL = queries.load("status")

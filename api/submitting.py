@@ -4,8 +4,8 @@ The same key from the same caller is the same command for ever, so an answer mus
 the request and the receipt alone.
 """
 
+import os
 import re
-import uuid
 from typing import Any
 
 from litestar import Request
@@ -15,7 +15,7 @@ from api.deps import Caller, Deps
 from api.errors import Failure, invalid, of_command, refusal
 from api.http import header
 from api.metrics import Metrics
-from commands.request import Command, Outcome, command_id_of, request_hash
+from commands.request import COMMAND_ID_BYTES, Command, Outcome, command_id_of, request_hash
 from commands.request import Request as CommandRequest
 from domain.log import Receipt
 
@@ -50,7 +50,7 @@ def intent(
     caller: Caller = request.scope["user"]
     key = header(request.scope, b"idempotency-key")
     if key is None:
-        command_id = uuid.uuid4().hex
+        command_id = os.urandom(COMMAND_ID_BYTES).hex()
     elif _KEY.fullmatch(key):
         command_id = command_id_of(caller.name, key.decode())
     else:

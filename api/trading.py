@@ -13,10 +13,11 @@ from api.decoding import Body, entry
 from api.deps import Deps, deps_of
 from api.dry_run import dry_run
 from api.errors import RETRY_SOON, Failure
-from api.http import Reply, read_body
+from api.http import read_body
 from api.markets import NotTradable, RulesUnknown, fit
 from api.openapi import Operation
 from api.reading import row
+from api.reply import Reply
 from api.schemas import DryRun, Message, PlacedOrder, PlaceOrderBody
 from api.submitting import Intent, failed, headers_of, intent, is_dry_run, settle, submit
 from commands.codec import decode_recorded

@@ -6,9 +6,10 @@ from litestar import Request, get, post
 
 from api.decoding import Body, Query
 from api.deps import deps_of
-from api.http import Reply, read_body
+from api.http import read_body
 from api.lists import Listing
 from api.openapi import Operation
+from api.reply import Reply
 from api.schemas import ActiveFilter, OrderFilter, OrderPage, TradeFilter, TradePage
 
 _active_body, _order_body, _trade_body = Body(ActiveFilter), Body(OrderFilter), Body(TradeFilter)
