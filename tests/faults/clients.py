@@ -128,6 +128,8 @@ class Insistent:
         self.retries = 0
         self.placed: dict[str, Answer] = {}
         self.cancelled: dict[str, Answer] = {}
+        self.times: dict[str, tuple[float, float]] = {}
+        """When each order was first sent and when it was answered, in monotonic seconds."""
         self._client = client
         self._seconds = seconds
         self._lock = threading.Lock()
@@ -141,10 +143,15 @@ class Insistent:
             return None
 
     def send(self, intent: Intent) -> Answer:
-        give_up_at = time.monotonic() + self._seconds
+        started = time.monotonic()
+        give_up_at = started + self._seconds
         while (answer := self._try(intent)) is None:
             assert time.monotonic() < give_up_at, f"{intent} got no answer"
             time.sleep(RETRY_SECONDS)
         with self._lock:
-            (self.placed if isinstance(intent, Place) else self.cancelled)[answer.order] = answer
+            if isinstance(intent, Place):
+                self.placed[answer.order] = answer
+                self.times.setdefault(answer.order, (started, time.monotonic()))
+            else:
+                self.cancelled[answer.order] = answer
         return answer

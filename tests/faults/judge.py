@@ -141,6 +141,7 @@ def judge(world: World, sender: Insistent | None = None) -> None:
     assert differences(states, ledger) == []
     if sender is not None:
         check_acknowledged(sender, states)
+        check_real_time_order(sender, log)
     check_log(world, log)
     check_once_at_the_venue(states, ledger)
     check_fills(log, ledger)
@@ -157,6 +158,17 @@ def check_acknowledged(sender: Insistent, states: Mapping[str, Order]) -> None:
             assert states[name].status in TERMINAL, f"{name}, cancelled, is {states[name]}"
         else:
             assert answer.code == "order_closed", answer
+
+
+def check_real_time_order(sender: Insistent, log: Iterable[Recorded]) -> None:
+    """An order answered before another one was sent stands before it in the log."""
+    latest_start = 0.0
+    for recorded in log:
+        name = recorded.stream.removeprefix("order-")
+        if recorded.version == 1 and name in sender.times:
+            started, answered = sender.times[name]
+            assert answered > latest_start, f"{name} was answered before an earlier one was sent"
+            latest_start = max(latest_start, started)
 
 
 def check_log(world: World, log: list[Recorded]) -> None:
