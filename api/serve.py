@@ -31,7 +31,8 @@ _BACKLOG = 2048
 _STOP_SECONDS = 30
 _CONNECTION = {
     "autocommit": True,
-    "options": f"{READER_OPTIONS} -c timezone=UTC",
+    # One plan for all filters would be a bad one for most of them.
+    "options": f"{READER_OPTIONS} -c timezone=UTC -c plan_cache_mode=force_custom_plan",
     "connect_timeout": 3,
     "keepalives_idle": 5,
     "keepalives_interval": 2,

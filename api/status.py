@@ -51,6 +51,8 @@ class WorkerCheck(Struct, frozen=True):
 class Checks(Struct, frozen=True):
     store: str
     migrations: str
+    notifications: str
+    """Whether we hear how far the read models are."""
     projections: dict[str, int]
     """Events behind the log, by read model."""
     workers: dict[str, WorkerCheck]
@@ -133,14 +135,14 @@ async def _readiness(deps: Deps) -> Readiness:
         async with asyncio.timeout(_READY_SECONDS):
             checks, is_well = await _look(deps)
     except (psycopg.Error, TimeoutError):
-        checks, is_well = Checks("away", "unknown", {}, {}), False
+        checks, is_well = Checks("away", "unknown", "unknown", {}, {}), False
     return Readiness("ready" if is_well else "not ready", checks)
 
 
 async def _look(deps: Deps) -> tuple[Checks, bool]:
     missing = await row(deps.pool, _SQL["missing_tables"], {"tables": list(_TABLES)})
     if missing is None or missing[0]:
-        return Checks("ok", "missing", {}, {}), False
+        return Checks("ok", "missing", "unknown", {}, {}), False
     head = await row(deps.pool, _SQL["head"], {})
     position = int(head[0]) if head else 0
     lags = {
@@ -153,7 +155,8 @@ async def _look(deps: Deps) -> tuple[Checks, bool]:
         and all(workers[name].state == "running" for name in WORKERS)
         and deps.hub.is_connected
     )
-    return Checks("ok", "ok", lags, workers), is_well
+    heard = "ok" if deps.hub.is_connected else "lost"
+    return Checks("ok", "ok", heard, lags, workers), is_well
 
 
 def _worker(found: tuple[Any, ...] | None, head: int) -> WorkerCheck:

@@ -82,7 +82,8 @@ json_build_object(
             then (select to_jsonb(fee::numeric) from jsonb_each_text(fees) as f (token, fee))
     end,
     'fee_currency', case
-        when fees - coalesce((select min(token) from jsonb_object_keys(fees) as token), '') = '{}'
+        when fees = '{}' then null
+        when fees - (select min(token) from jsonb_object_keys(fees) as token) = '{}'
             then (select min(token) from jsonb_object_keys(fees) as token)
     end,
     'created_at', timestamptz 'epoch' + created_at_us * interval '1 microsecond',
@@ -94,10 +95,13 @@ json_build_object(
         when unknown_since_us is not null
             then round(extract(epoch from clock_timestamp()) - unknown_since_us / 1000000.0, 3)
     end,
-    'fees', (
-        select coalesce(json_object_agg(token, fee::numeric), '{}')
-        from jsonb_each_text(fees) as f (token, fee)
-    )
+    'fees', case
+        when fees = '{}' then '{}'::json
+        else (
+            select json_object_agg(token, fee::numeric)
+            from jsonb_each_text(fees) as f (token, fee)
+        )
+    end
 )
 
 -- name: after_active
