@@ -6,6 +6,7 @@ import sys
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 from msgspec import structs
@@ -25,6 +26,7 @@ app.add_typer(parked, name="parked")
 out = Console()
 err = Console(stderr=True)
 
+PAPER_PORT = 8100
 EXIT_BROKEN = 1
 EXIT_UNREADABLE = 2
 
@@ -121,8 +123,13 @@ def _run_async(work: Coroutine[object, object, None]) -> None:
 
 def _run_paper(settings: Settings) -> None:
     """Become the venue's own process."""
-    argv = [sys.executable, "-m", "adapters.venues.paper", "--file"]
-    os.execv(sys.executable, [*argv, str(settings.data_dir / "paper.sqlite"), "--port", "8100"])  # noqa: S606
+    from workers.serve import paper_argv
+
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    port = urlsplit(settings.paper_url or "").port or PAPER_PORT
+    os.environ["PAPER_TOKEN"] = settings.paper_token or ""
+    err.print(f"The paper venue: AVIARY_PAPER_URL=http://127.0.0.1:{port}", highlight=False)
+    os.execv(sys.executable, paper_argv(settings, port))  # noqa: S606 - our own program
 
 
 @app.command()

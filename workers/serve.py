@@ -108,11 +108,17 @@ def _paper(settings: Settings, environment: dict[str, str]) -> Child:
     token = secrets.token_urlsafe(32)
     environment["AVIARY_PAPER_URL"] = f"http://127.0.0.1:{port}"
     environment["AVIARY_PAPER_TOKEN"] = token
-    ready = settings.data_dir / "paper.ready"
+    argv = paper_argv(settings, port)
+    if sys.platform == "linux":
+        argv += ["--exit-with-parent", str(os.getpid())]
+    return Child("paper", argv, environment | {"PAPER_TOKEN": token})
+
+
+def paper_argv(settings: Settings, port: int) -> list[str]:
+    """The paper venue's own process, with what the settings say of it."""
     argv = [
         *(sys.executable, "-m", "adapters.venues.paper", "--port", str(port)),
-        *("--file", str(settings.data_dir / PAPER_FILE), "--ready-file", str(ready)),
-        *("--speed", str(settings.paper_speed), "--exit-with-parent"),
+        *("--file", str(settings.data_dir / PAPER_FILE), "--speed", str(settings.paper_speed)),
     ]
     if settings.paper_candles is not None:
         argv += ["--candles", str(settings.paper_candles)]
@@ -120,7 +126,7 @@ def _paper(settings: Settings, environment: dict[str, str]) -> Child:
         argv += ["--faults", settings.paper_faults]
     if settings.paper_test_mode:
         argv.append("--test-mode")
-    return Child("paper", argv, environment | {"PAPER_TOKEN": token})
+    return argv
 
 
 def _free_port() -> int:
