@@ -1,6 +1,7 @@
 """API keys: made, shown and revoked. A secret is in one answer and nowhere else."""
 
 import hashlib
+import re
 import secrets
 from typing import Any
 
@@ -13,6 +14,7 @@ from api.bearers import Bearers
 from api.decoding import Body
 from api.deps import deps_of
 from api.dry_run import dry_run
+from api.errors import Failure
 from api.http import read_body
 from api.lists import to_us
 from api.openapi import Operation
@@ -27,6 +29,7 @@ from projections import queries
 _SQL = queries.load("api_keys")
 _SECRET_BYTES = 32
 _KEY_ID_LENGTH = 16
+_KEY_ID = re.compile(r"[!-~]{1,100}")
 _new_key = Body(NewKey)
 
 
@@ -99,8 +102,8 @@ async def list_keys(request: Request[Any, Any, Any]) -> Reply:
 )
 async def revoke_key(request: Request[Any, Any, Any], key_id: FromPath[str]) -> Reply:
     deps = deps_of(request)
-    if not key_id.isprintable():
-        key_id = "unknown"
+    if not _KEY_ID.fullmatch(key_id):
+        raise Failure(404, "There is no such key.", "unknown_key")
     intended = intent(request, deps, "revoke_key", (key_id,))
     command = RevokeKey(key_id)
     if is_dry_run(request):

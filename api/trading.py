@@ -1,6 +1,7 @@
 """Orders: place and cancel them. What is decided is decided in the domain, behind the committer."""
 
 import asyncio
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -31,6 +32,7 @@ _place_body = Body(PlaceOrderBody)
 _text = msgspec.json.Decoder(str).decode
 _encode = msgspec.json.Encoder().encode
 _SQL = queries.load("orders")
+_ID = re.compile(r"[!-~]{1,100}")
 _TRADE = {"scope": "trade"}
 
 
@@ -227,5 +229,5 @@ async def _owner(deps: Deps, client_order_id: str) -> tuple[str, str] | None:
 
 def _check_id(client_order_id: str) -> None:
     """What cannot be an order's name is no order's name."""
-    if not client_order_id.isascii() or not client_order_id.isprintable():
+    if not _ID.fullmatch(client_order_id):
         raise Failure(404, "There is no such order.", "unknown_order")

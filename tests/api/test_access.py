@@ -209,6 +209,26 @@ def test_every_answer_carries_security_headers(shared: Live) -> None:
         assert len(headers.get_list("Content-Security-Policy")) == 1
 
 
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/trading/orders?account_names=%ff"),
+        ("GET", "/trading/orders?cursor=%F0%9F"),
+        ("GET", "/audit/streams/a%0ab"),
+        ("GET", "/audit/commands/%00"),
+        ("GET", "/audit/events?actor=%00"),
+        ("DELETE", "/trading/orders/%ff"),
+        ("DELETE", f"/trading/orders/{'a' * 5000}"),
+        ("DELETE", "/keys/%00"),
+        ("POST", "/trading/a%00/b/orders/c/cancel"),
+    ],
+)
+def test_odd_bytes_in_an_address_are_the_client_s_fault(
+    shared: Live, method: str, path: str
+) -> None:
+    assert shared.client.request(method, path).status_code in (404, 422)
+
+
 def test_unknown_routes_and_methods_have_the_contract_s_words(shared: Live) -> None:
     missing = httpx.get(f"{shared.url}/nowhere")
     assert (missing.status_code, missing.json()) == (404, {"detail": "Not Found"})
