@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from tests.faults.processes import ROOT
 
-OCCURRENCES = (1, 2, 5, 17)
+OCCURRENCES = (1, 2, 5, 17, 60)
 DEFAULT_SAMPLE = 20
 """Each point once in each kind of process, at some occurrence."""
 SEED = int(os.environ.get("AVIARY_CRASH_SEED") or random.SystemRandom().randrange(1_000_000))

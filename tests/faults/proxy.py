@@ -10,13 +10,17 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Literal
 
-Verdict = Literal["pass", "lose_request", "lose_answer", "hold"]
+Verdict = Literal["pass", "lose_request", "lose_answer", "hold", "detach"]
 Rule = Callable[[bytes], Verdict]
 _CHUNK_BYTES = 65536
+_ANSWER_SECONDS = 10.0
 
 
 class Proxy:
-    """`lose_*` cut the connection, before forwarding or once the answer has come."""
+    """`lose_*` cut the connection, before forwarding or once the answer has come.
+
+    `hold` forwards only once `released` is set; `detach` does too, but cuts off the client at once.
+    """
 
     def __init__(self, upstream: int, rule: Rule) -> None:
         self.rule = rule
@@ -56,6 +60,7 @@ class _Link:
     def __init__(self, proxy: Proxy, client: socket.socket, server: socket.socket) -> None:
         self._proxy, self._client, self._server = proxy, client, server
         self._loses_answer = False
+        self._answered = threading.Event()
         self._threads = [
             threading.Thread(target=self._pump, args=(self._forth,)),
             threading.Thread(target=self._pump, args=(self._back,)),
@@ -80,6 +85,13 @@ class _Link:
             case "hold":
                 self._proxy.held += 1
                 self._proxy.released.wait()
+            case "detach":
+                self._proxy.held += 1
+                self._client.shutdown(socket.SHUT_RDWR)
+                self._proxy.released.wait()
+                self._server.sendall(chunk)
+                self._answered.wait(_ANSWER_SECONDS)
+                return False
             case "pass":
                 pass
         self._server.sendall(chunk)
@@ -87,6 +99,7 @@ class _Link:
 
     def _back(self) -> bool:
         chunk = self._server.recv(_CHUNK_BYTES)
+        self._answered.set()
         if not chunk or self._loses_answer:
             self._proxy.cut += self._loses_answer
             return False

@@ -101,6 +101,30 @@ def test_a_request_held_in_the_network_arrives_too_late_to_count(scene: World) -
     assert fold_orders(read_log(scene.database.app_dsn))[held.order].attempt == 2
 
 
+def test_a_request_that_may_still_arrive_is_not_sent_again(scene: World) -> None:
+    wanted = market("late-but-valid")
+    window_seconds = 3.0
+
+    def rule(chunk: bytes) -> Verdict:
+        return "detach" if b'"quantity"' in chunk and not line.held else "pass"
+
+    with proxy(scene.venue_port) as line:
+        line.rule = rule
+        scene.worker(
+            AVIARY_PAPER_URL=f"http://127.0.0.1:{line.port}",
+            AVIARY_SEND_WINDOW_SECONDS=str(window_seconds),
+        ).start()
+        scene.door("writer").start()
+        sender = Insistent(scene.client("writer"))
+        sender.send(wanted)
+        until(lambda: line.held, "the order is on its way and its sender hears nothing")
+        time.sleep(window_seconds / 2)  # The fault itself: the network keeps it for so long.
+        assert _requests(scene) == []
+        line.released.set()
+        judge(scene, sender)
+    assert _requests(scene) == [("place", wanted.order, "accepted")]
+
+
 def _requests(world: World) -> list[tuple[str, str, str]]:
     found = read_ledger(world.ledger_file).requests
     return [(row["kind"], row["client_order_id"], row["outcome"]) for row in found]
