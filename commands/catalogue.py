@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from domain import account, actor, order, order_messages
+from domain import account, actor, order, order_messages, reconciliation
 from domain.events import Event
 from domain.log import Routing
 
@@ -28,6 +28,14 @@ def _decide_order(
     return order.decide(command, state, guards[0] if guards else account.Account())
 
 
+def _decide_reconciliation(
+    command: reconciliation.Command,
+    state: reconciliation.Reconciliation,
+    guards: Sequence[account.Account],
+) -> tuple[reconciliation.Event, ...]:
+    return reconciliation.decide(command, state, guards[0] if guards else account.Account())
+
+
 AGGREGATES: Mapping[str, Aggregate] = {
     "account": Aggregate(
         account.Account(),
@@ -42,6 +50,13 @@ AGGREGATES: Mapping[str, Aggregate] = {
         actor.evolve,
         _no_guards,
         actor.routing,
+    ),
+    "reconciliation": Aggregate(
+        reconciliation.Reconciliation(),
+        _decide_reconciliation,
+        reconciliation.evolve,
+        reconciliation.guards,
+        reconciliation.routing,
     ),
     "order": Aggregate(order.Order(), _decide_order, order.evolve, order.guards, order.routing),
 }

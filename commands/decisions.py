@@ -137,8 +137,9 @@ class Round:
             code=refusal.code if refusal else None,
             text=refusal.text if refusal else None,
         )
-        self._receipts[request.command_id] = receipt
-        self.decided.receipts.append(receipt)
+        if not (request.is_observation and events == 0):
+            self._receipts[request.command_id] = receipt
+            self.decided.receipts.append(receipt)
         return receipt
 
 

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 
 from msgspec import Struct, msgpack
 
-from domain import account, actor, order_messages
+from domain import account, actor, order_messages, reconciliation
 from domain.events import Event
 from domain.log import Fence, Receipt
 
-Command = account.Command | actor.Command | order_messages.Command
+Command = account.Command | actor.Command | order_messages.Command | reconciliation.Command
 COMMAND_ID_BYTES = 16
 
 
@@ -25,6 +25,8 @@ class Request(Struct, frozen=True, kw_only=True):
     causation_id: str | None = None
     fence: Fence | None = None
     """The lease under which a worker acts; None for clients."""
+    is_observation: bool = False
+    """What a worker saw. Where it changes nothing it leaves no receipt, and may count later."""
 
 
 class Outcome(Struct, frozen=True):
@@ -83,4 +85,5 @@ def from_worker(
         correlation_id=correlation_id,
         causation_id=causation_id,
         fence=fence,
+        is_observation=fence is None,
     )

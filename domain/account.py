@@ -29,44 +29,14 @@ class ConnectorAdded(Struct, frozen=True, tag="account.connector_added.v1"):
     connector: str
 
 
-class RequestReconciliation(Struct, frozen=True, tag="account.request_reconciliation"):
-    """Compare our open orders and trades with the venue's, because it is time to."""
-
-    connector: str
-    due_us: int
-
-
-class RecordReconciliation(Struct, frozen=True, tag="account.record_reconciliation"):
-    connector: str
-    orders_checked: int
-    trades_seen: int
-    asked_at: int
-    """Position of the request that this answers, so that equal answers are two commands."""
-
-
-Command = OpenAccount | AddConnector | RequestReconciliation | RecordReconciliation
-
-
-class ReconciliationRequested(Struct, frozen=True, tag="account.reconciliation_requested.v1"):
-    connector: str
-    due_us: int
-
-
-class Reconciled(Struct, frozen=True, tag="account.reconciled.v1"):
-    connector: str
-    orders_checked: int
-    trades_seen: int
-
-
-Event = AccountOpened | ConnectorAdded | ReconciliationRequested | Reconciled
+Command = OpenAccount | AddConnector
+Event = AccountOpened | ConnectorAdded
 
 
 class Account(Struct, frozen=True):
     name: str = ""
     is_open: bool = False
     connectors: frozenset[str] = frozenset()
-    reconciling: frozenset[str] = frozenset()
-    """Connectors whose reconciliation is wanted and not done yet."""
 
 
 def stream(account: str) -> str:
@@ -83,16 +53,6 @@ def decide(command: Command, state: Account) -> tuple[Event, ...]:
             if connector in state.connectors:
                 return ()
             return (ConnectorAdded(account, connector),)
-        case RequestReconciliation(connector, due_us):
-            if connector not in state.connectors:
-                raise Refused("unknown_connector", f"There is no connector {connector!r} here.")
-            if connector in state.reconciling:
-                return ()
-            return (ReconciliationRequested(connector, due_us),)
-        case RecordReconciliation(connector, orders_checked, trades_seen):
-            if connector not in state.reconciling:
-                return ()
-            return (Reconciled(connector, orders_checked, trades_seen),)
         case _:
             assert_never(command)
 
@@ -103,10 +63,6 @@ def evolve(state: Account, event: Event) -> Account:
             return structs.replace(state, name=account, is_open=True)
         case ConnectorAdded(_, connector):
             return structs.replace(state, connectors=state.connectors | {connector})
-        case ReconciliationRequested(connector):
-            return structs.replace(state, reconciling=state.reconciling | {connector})
-        case Reconciled(connector):
-            return structs.replace(state, reconciling=state.reconciling - {connector})
         case _:
             assert_never(event)
 

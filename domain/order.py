@@ -183,6 +183,8 @@ def evolve(order: Order, event: Event) -> Order:
             return structs.replace(
                 order,
                 status=status,
+                # An order that comes alive after a rejection can be cancelled anew.
+                is_cancel_requested=order.is_cancel_requested and order.status != "rejected",
                 filled=plus(order.filled, quantity),
                 trades=order.trades | {trade_id},
             )

@@ -146,5 +146,6 @@ from receipts;
 
 grant select on checkpoints, parked, orders, trades, open_effects, api_keys, venue_cursors, workers,
     receipts_view to aviary_reader, aviary_writer, aviary_worker;
+grant select on schema_migrations to aviary_reader, aviary_writer, aviary_worker;
 grant insert, update, delete on checkpoints, parked, orders, trades, open_effects, api_keys,
     venue_cursors, workers to aviary_worker;

@@ -11,10 +11,10 @@ from typing import Literal
 from msgspec import Struct, structs
 
 from domain import order_messages as messages
-from domain.account import Reconciled, ReconciliationRequested
 from domain.amounts import plus
 from domain.order import TERMINAL, Order, Status, next_status
 from domain.order_messages import CancelRequested, OrderDispatched, OrderFilled, OrderPlaced
+from domain.reconciliation import Reconciled, ReconciliationRequested
 from projections.projection import Fact, Projection
 from projections.tags import tags_of
 
@@ -47,7 +47,7 @@ class EffectRow(Struct, frozen=True, kw_only=True):
 
 def keys(fact: Fact) -> tuple[str, ...]:
     if isinstance(fact.event, ReconciliationRequested | Reconciled):
-        return (f"reconcile-{fact.metadata.account}/{fact.event.connector}",)
+        return (f"reconcile-{fact.event.account}/{fact.event.connector}",)
     return (fact.stream,)
 
 
@@ -69,7 +69,7 @@ def _reconciliation(event: ReconciliationRequested, fact: Fact, key: str) -> Eff
     return EffectRow(
         key=key,
         kind="reconcile",
-        account=fact.metadata.account or "",
+        account=event.account,
         connector=event.connector,
         due_us=event.due_us,
         status="new",

@@ -114,6 +114,7 @@ def _told(row: OrderRow, fact: Fact) -> OrderRow:
             return structs.replace(
                 row,
                 filled=plus(row.filled, quantity),
+                is_cancel_requested=row.is_cancel_requested and row.outcome != "rejected",
                 filled_notional=plus(row.filled_notional, times(quantity, price)),
                 fees={**row.fees, fee_token: plus(row.fees.get(fee_token, ZERO), fee)},
             )

@@ -9,7 +9,7 @@ from decimal import Decimal
 from hypothesis import strategies as st
 
 from commands.codec import tag_of
-from domain.account import AccountOpened, ConnectorAdded, Reconciled, ReconciliationRequested
+from domain.account import AccountOpened, ConnectorAdded
 from domain.actor import KeyCreated, KeyRevoked
 from domain.events import Event
 from domain.order_messages import (
@@ -37,6 +37,7 @@ from domain.order_messages import (
     RecordRejected,
     RecordUnknown,
 )
+from domain.reconciliation import Reconciled, ReconciliationRequested
 
 SEND_BY = 1_700_000_005_000_000
 EXECUTED = 1_700_000_001_000_000
@@ -81,8 +82,8 @@ SAMPLES: Mapping[str, Event] = {
     for event in (
         AccountOpened("main"),
         ConnectorAdded("main", "paper"),
-        ReconciliationRequested("paper", 1_700_000_000_000_000),
-        Reconciled("paper", 3, 2),
+        ReconciliationRequested("main", "paper", 1_700_000_000_000_000),
+        Reconciled("main", "paper", 3, 2),
         KeyCreated("k1", "dashboard", ("read", "trade"), "ab" * 32, 1_800_000_000_000_000),
         KeyRevoked("k1", "lost"),
         OrderPlaced(

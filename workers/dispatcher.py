@@ -14,7 +14,6 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
 import psycopg
 from msgspec import Struct
 
@@ -22,8 +21,9 @@ from adapters.postgres.connect import WRITER_OPTIONS, connect_async
 from adapters.postgres.leases import drop_leases, take_leases
 from adapters.venues.port import Venue, VenueRefused, VenueUnreachable
 from commands.committer import Committer
+from commands.request import LeaseLost
 from projections.open_effects import EffectRow
-from workers import sending
+from workers import effects, sending
 from workers.desk import Desk
 from workers.listening import Listener
 from workers.projector import CHANNEL
@@ -31,33 +31,8 @@ from workers.pulse import Pulse
 from workers.reconciling import our_orders, reconcile, record_reconciliation
 
 _log = logging.getLogger(__name__)
-_DUE = """
-select row_to_json(t)::text from open_effects t
-where kind is not null and due_us <= %s and account = any(%s) and not key = any(%s)
-order by due_us limit %s
-"""
-# One index step a desk, however many rows each has.
-_DESKS = """
-with recursive desks as (
-    (select account, connector from open_effects order by account, connector limit 1)
-    union all
-    select next.account, next.connector
-    from desks
-    cross join lateral (
-        select account, connector
-        from open_effects
-        where (account, connector) > (desks.account, desks.connector)
-        order by account, connector
-        limit 1
-    ) as next
-)
-select account, connector from desks
-"""
-_OPEN = """
-select row_to_json(t)::text from open_effects t
-where account = %s and connector = %s and status = 'open'
-"""
 _REMEMBERED_MAX = 20_000
+SETTLED_SECONDS = 10.0
 
 
 class DispatcherLimits(Struct, frozen=True):
@@ -88,11 +63,13 @@ class Dispatcher:
         self._leases: dict[str, int] = {}
         self._leased_at = 0.0
         self._accounts_tried: set[str] = set()
+        self._desks_missing: set[str] = set()
         self._listeners: list[asyncio.Task[None]] = []
         self._sending: set[str] = set()
         self._retries: dict[str, tuple[float, float]] = {}
         """Effect key to (when to try again, the pause after that), in monotonic seconds."""
-        self._settled: OrderedDict[str, int] = OrderedDict()
+        self._settled: OrderedDict[str, tuple[int, float]] = OrderedDict()
+        """Effect key to (the row's position that was acted on, when to forget it)."""
         self._ours: OrderedDict[str, None] = OrderedDict()
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -146,8 +123,7 @@ class Dispatcher:
         return max(0.01, min([0.5, *waits]))
 
     async def _keep_leases(self) -> None:
-        known = await self._connection.execute(_DESKS)
-        desks = await known.fetchall()
+        desks = await effects.desks(self._connection)
         accounts = sorted({account for account, _ in desks} | {a for a, _ in self._desks})
         is_due = time.monotonic() - self._leased_at > self._limits.lease_seconds / 3
         if accounts and (is_due or not set(accounts) <= self._accounts_tried):
@@ -158,11 +134,22 @@ class Dispatcher:
             )
             self._leased_at = taken_at
         for account, connector in desks:
-            if account in self._leases and (account, connector) not in self._desks:
+            is_missing = f"{account}/{connector}" in self._desks_missing
+            if (
+                account in self._leases
+                and (account, connector) not in self._desks
+                and not is_missing
+            ):
                 self._open_desk(account, connector)
 
     def _open_desk(self, account: str, connector: str) -> None:
-        desk = Desk(account, connector, self._venue_for(connector, account), self._committer)
+        try:
+            venue = self._venue_for(connector, account)
+        except LookupError as error:
+            _log.warning("Orders of %s wait: %s", account, error)
+            self._desks_missing.add(f"{account}/{connector}")
+            return
+        desk = Desk(account, connector, venue, self._committer)
         self._desks[account, connector] = desk
         listener = Listener(
             desk,
@@ -178,14 +165,20 @@ class Dispatcher:
         free = self._limits.in_flight_max - len(self._sending)
         if free <= 0 or not self._leases:
             return 0
-        rows = await self._connection.execute(
-            _DUE, (sending.now_us(), list(self._leases), [*self._sending, *waiting], free)
+        self._forget_settled(now)
+        # Settled rows wait for the projector: they are fetched beyond the limit and passed over.
+        rows = await effects.due(
+            self._connection,
+            sending.now_us(),
+            list(self._leases),
+            [*self._sending, *waiting],
+            free + len(self._settled),
         )
         started = 0
-        for (text,) in await rows.fetchall():
-            effect = msgspec.json.decode(text, type=EffectRow)
+        for effect in rows:
             desk = self._desks.get((effect.account, effect.connector))
-            if desk is None or effect.position <= self._settled.get(effect.key, 0):
+            settled_at, _ = self._settled.get(effect.key, (0, 0.0))
+            if desk is None or effect.position <= settled_at or started >= free:
                 continue
             self._sending.add(effect.key)
             self._tasks.create_task(self._act(desk, effect, self._leases[effect.account]))
@@ -195,17 +188,35 @@ class Dispatcher:
                 del self._retries[key]  # Nothing is owed any more.
         return started
 
+    def _forget_settled(self, now: float) -> None:
+        """After a while it is safe to look again: the log refuses what is done already."""
+        while self._settled:
+            key, (_, until) = next(iter(self._settled.items()))
+            if until > now:
+                return
+            del self._settled[key]
+
     async def _act(self, desk: Desk, effect: EffectRow, lease: int) -> None:
+        is_done = False
         try:
             is_done = await self._do(desk, effect, lease)
         except (VenueUnreachable, VenueRefused) as error:
             _log.warning("%s of %s: %s", effect.kind, effect.key, error)
-            is_done = False
+        except LeaseLost:
+            desk.counts["leases_lost"] += 1
+            self._leased_at = 0.0  # Take it again, or learn that it is another's.
+        except psycopg.Error:
+            raise
+        except Exception:  # noqa: BLE001 - one order must not stop the others
+            desk.counts["effects_failed"] += 1
+            _log.exception("%s of %s failed and is tried again", effect.kind, effect.key)
         finally:
             self._sending.discard(effect.key)
         if is_done:
             self._retries.pop(effect.key, None)
-            self._remember(self._settled, effect.key, effect.position)
+            until = time.monotonic() + SETTLED_SECONDS
+            self._settled[effect.key] = (effect.position, until)
+            self._settled.move_to_end(effect.key)
         else:
             _, pause = self._retries.get(effect.key, (0, self._limits.retry_first_seconds))
             again = time.monotonic() + pause
@@ -229,8 +240,7 @@ class Dispatcher:
                 return True
 
     async def _reconcile(self, desk: Desk) -> tuple[int, int]:
-        found = await self._side.execute(_OPEN, (desk.account, desk.connector))
-        resting = [msgspec.json.decode(text, type=EffectRow) for (text,) in await found.fetchall()]
+        resting = await effects.resting(self._side, desk.account, desk.connector)
         checked, trades = await reconcile(desk, self._side, resting)
         desk.counts["reconciliations"] += 1
         return checked, trades
@@ -255,7 +265,8 @@ class Dispatcher:
         for desk in self._desks.values():
             for name, count in desk.counts.items():
                 detail[name] = detail.get(name, 0) + count
-        self._pulse.beat("running", detail=detail)
+        missing = ", ".join(sorted(self._desks_missing))
+        self._pulse.beat(f"no venue for {missing}" if missing else "running", detail=detail)
 
     @staticmethod
     def _remember(memory: OrderedDict[str, Any], name: str, value: object) -> None:

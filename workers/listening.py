@@ -9,6 +9,8 @@ import logging
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
 
+import psycopg
+
 from adapters.venues.port import (
     OrderUpdate,
     StreamConnected,
@@ -22,6 +24,8 @@ from workers.desk import Desk
 
 _log = logging.getLogger(__name__)
 GRACE_SECONDS = 1.0
+PAUSE_FIRST_SECONDS = 0.2
+PAUSE_MAX_SECONDS = 30.0
 IN_FLIGHT_MAX = 512
 ZERO = Decimal(0)
 IsOurs = Callable[[str], Awaitable[bool]]
@@ -44,11 +48,35 @@ class Listener:
         self._slots = asyncio.Semaphore(IN_FLIGHT_MAX)
 
     async def run(self) -> None:
+        """Until cancelled. A stream that fails is opened again; only the store's faults go up."""
+        pause_seconds = PAUSE_FIRST_SECONDS
         async with asyncio.TaskGroup() as tasks:
-            async for update in self._desk.venue.updates():
-                await self._slots.acquire()
-                task = tasks.create_task(self._handle(update))
-                task.add_done_callback(lambda _: self._slots.release())
+            while True:
+                try:
+                    await self._follow(tasks)
+                    pause_seconds = PAUSE_FIRST_SECONDS
+                except psycopg.Error:
+                    raise
+                except Exception:  # noqa: BLE001 - one venue's stream must not stop the others
+                    self._desk.counts["streams_failed"] += 1
+                    _log.exception("The private stream of %s failed", self._desk.account)
+                await asyncio.sleep(pause_seconds)
+                pause_seconds = min(2 * pause_seconds, PAUSE_MAX_SECONDS)
+
+    async def _follow(self, tasks: asyncio.TaskGroup) -> None:
+        async for update in self._desk.venue.updates():
+            await self._slots.acquire()
+            task = tasks.create_task(self._take(update))
+            task.add_done_callback(lambda _: self._slots.release())
+
+    async def _take(self, update: UserUpdate) -> None:
+        try:
+            await self._handle(update)
+        except psycopg.Error:
+            raise
+        except Exception:  # noqa: BLE001 - the next reconciliation looks again
+            self._desk.counts["updates_failed"] += 1
+            _log.exception("An update could not be recorded: %r", update)
 
     async def _handle(self, update: UserUpdate) -> None:
         match update:
@@ -70,22 +98,24 @@ class Listener:
         if not await self._is_ours(name):
             self._desk.counts["foreign_orders"] += 1
             return
-        if order.status != "open":
-            await self._fetch_missing_fills(order)
+        if order.status != "open" and not await self._has_all_fills(order):
+            return  # Its row stays live, so the next reconciliation asks again.
         if not (order.status == "filled" and self._is_sending(name)):
             await self._desk.record_order(order)
 
-    async def _fetch_missing_fills(self, order: VenueOrder) -> None:
+    async def _has_all_fills(self, order: VenueOrder) -> bool:
+        """Wait a moment for fills that are under way, then ask for them."""
         if self._known(order):
-            return
+            return True
         await asyncio.sleep(GRACE_SECONDS)
         if self._known(order):
-            return
+            return True
         try:
             await self._desk.record_trades_of(order.pair, order.client_order_id)
         except (VenueUnreachable, VenueRefused) as error:
-            # The next reconciliation asks again.
             _log.warning("Trades of %s could not be read: %s", order.client_order_id, error)
+            return False
+        return True
 
     def _known(self, order: VenueOrder) -> bool:
         return self._desk.filled.get(order.client_order_id, ZERO) >= order.filled_quantity

@@ -105,9 +105,10 @@ class Projector:
         }
 
     def _parked_now(self) -> set[tuple[str, str]]:
-        """Read again while there are any: a retry may have cured some, and must not run now."""
-        if not self._parked:
-            return set()
+        """Read again each time: a retry may have cured some, a rebuild may have parked others.
+
+        The checkpoints' rows are locked first, so that neither of them runs meanwhile.
+        """
         names = list(self._checkpoints)
         self._connection.execute(
             "select 1 from checkpoints where projection = any(%s) for update", (names,)

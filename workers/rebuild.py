@@ -58,11 +58,12 @@ def _make_shadow(owner: psycopg.Connection[Any], live: str, shadow: str) -> None
 
 
 def _swap(owner: psycopg.Connection[Any], projector: Projector, live: str, shadow: str) -> int:
+    owner.execute(f"analyze {shadow}")  # Plans of the first reads need to know its size.
     with owner.transaction():
-        # In the live projector's own order, rows before checkpoint. From here on it waits, and the
+        # In the live projector's own order, checkpoint before rows. From here on it waits, and the
         # log's tail that it has folded already is all that the shadow still lacks.
-        owner.execute(f"lock table {live} in access exclusive mode")
         owner.execute("select 1 from checkpoints where projection = %s for update", (live,))
+        owner.execute(f"lock table {live} in access exclusive mode")
         head = _head(owner)
         while projector.position < head and projector.step().events:
             pass

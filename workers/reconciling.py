@@ -10,8 +10,8 @@ from typing import Any
 import psycopg
 
 from adapters.venues.port import VenueTrade
-from domain import account
-from domain.account import RecordReconciliation
+from domain import reconciliation
+from domain.reconciliation import RecordReconciliation
 from projections.open_effects import EffectRow
 from workers.desk import Desk
 
@@ -43,8 +43,10 @@ async def record_reconciliation(
     desk: Desk, effect: EffectRow, orders_checked: int, trades_seen: int
 ) -> None:
     await desk.record_on(
-        account.stream(desk.account),
-        RecordReconciliation(desk.connector, orders_checked, trades_seen, effect.position),
+        reconciliation.stream(desk.account, desk.connector, effect.due_us),
+        RecordReconciliation(
+            desk.account, desk.connector, orders_checked, trades_seen, effect.position
+        ),
         correlation_id=effect.correlation_id,
         causation_id=str(effect.position),
     )

@@ -12,8 +12,8 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from adapters.postgres.connect import READER_OPTIONS, connect_async
 from commands.committer import Committer
 from commands.request import from_worker
-from domain import account
-from domain.account import RequestReconciliation
+from domain import reconciliation
+from domain.reconciliation import RequestReconciliation
 from workers.pulse import Pulse
 
 _log = logging.getLogger(__name__)
@@ -32,8 +32,8 @@ async def request_reconciliations(dsn: str, committer: Committer, every_seconds:
     for name, connector in desks:
         request = from_worker(
             "scheduler",
-            account.stream(name),
-            RequestReconciliation(connector, due_us),
+            reconciliation.stream(name, connector, due_us),
+            RequestReconciliation(name, connector, due_us),
             correlation_id=f"reconcile-{name}-{connector}-{due_us}",
         )
         await committer.submit(request)

@@ -11,7 +11,6 @@ from collections.abc import Callable
 
 from adapters.venues.port import OrderRequest, OrderType, VenueRefused, VenueUnreachable
 from commands.crashpoint import crashpoint
-from commands.request import LeaseLost
 from domain.log import Fence
 from domain.order_messages import (
     DispatchOrder,
@@ -40,21 +39,20 @@ async def place(
     window_seconds: float,
     clock: Callable[[], int] = now_us,
 ) -> bool:
-    """Send an order that was asked for; answers whether the log holds its outcome now."""
+    """Send an order that was asked for; answers whether the log holds its outcome now.
+
+    Raises LeaseLost, with nothing recorded or sent, when another dispatcher acts for the account.
+    """
     attempt = effect.attempt + 1
     send_by_us = clock() + int(window_seconds * MICROSECONDS)
     causation_id = str(effect.position)
     name = effect.client_order_id
-    try:
-        dispatched = await desk.record(
-            name,
-            DispatchOrder(attempt, lease, send_by_us),
-            causation_id=causation_id,
-            fence=Fence(effect.account, lease),
-        )
-    except LeaseLost:
-        desk.counts["leases_lost"] += 1
-        return True
+    dispatched = await desk.record(
+        name,
+        DispatchOrder(attempt, lease, send_by_us),
+        causation_id=causation_id,
+        fence=Fence(effect.account, lease),
+    )
     if dispatched.receipt.outcome == "refused":
         return True  # Withdrawn, or dispatched by another: the log has moved on.
     causation_id = str(dispatched.receipt.position)

@@ -34,15 +34,16 @@ def serve(settings: Settings, announce: Callable[[], None]) -> int:
         "AVIARY_PORT": str(settings.port),
         "AVIARY_DATA_DIR": str(settings.data_dir.absolute()),
     }
+    owners = dict(environment)
+    environment.pop("AVIARY_MIGRATE_DATABASE_URL", None)  # Only the migration speaks as the owner.
     children: list[Runnable] = []
-    server = None
     if settings.database_url is None:
         server = EmbeddedPostgres(settings.data_dir)
-        children.append(_Postgres(server, settings.data_dir, environment))
+        children.append(_Postgres(server, settings.data_dir, environment, owners))
     if settings.paper_url is None:
         children.append(_paper(settings, environment))
     children += [
-        _aviary("migrate", ["migrate"], environment, restart=False),
+        _aviary("migrate", ["migrate"], owners, restart=False),
         _aviary("workers", ["worker", "all"], environment),
         _Api(settings, environment, announce),
     ]
@@ -56,18 +57,23 @@ class _Postgres(PostgresChild):
     """Tells the other children where it is, as soon as that is known."""
 
     def __init__(
-        self, server: EmbeddedPostgres, data_dir: Path, environment: dict[str, str]
+        self,
+        server: EmbeddedPostgres,
+        data_dir: Path,
+        environment: dict[str, str],
+        owners: dict[str, str],
     ) -> None:
         super().__init__(server)
         self._data_dir = data_dir
         self._environment = environment
+        self._owners = owners
 
     def ready(self) -> bool:
         if not super().ready():
             return False
         dsns: Dsns = dsns_of(self._server)
-        self._environment["DATABASE_URL"] = dsns.app
-        self._environment["AVIARY_MIGRATE_DATABASE_URL"] = dsns.owner
+        self._environment["DATABASE_URL"] = self._owners["DATABASE_URL"] = dsns.app
+        self._owners["AVIARY_MIGRATE_DATABASE_URL"] = dsns.owner
         publish(self._data_dir, dsns)
         return True
 

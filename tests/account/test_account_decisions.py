@@ -3,16 +3,9 @@ from domain.account import (
     AddConnector,
     ConnectorAdded,
     OpenAccount,
-    Reconciled,
-    ReconciliationRequested,
-    RecordReconciliation,
-    RequestReconciliation,
 )
 from tests.given import given
 from tests.messages import ACCOUNT
-
-REQUESTED = ReconciliationRequested("paper", 60)
-DONE = Reconciled("paper", 3, 2)
 
 
 def test_an_account_is_opened() -> None:
@@ -48,41 +41,3 @@ def test_a_connector_is_added_once() -> None:
 def test_a_connector_that_was_added_meanwhile_is_not_added_again() -> None:
     moved = (*ACCOUNT, ConnectorAdded("main", "binance"))
     given(*moved).when(AddConnector("main", "binance")).then_nothing()
-
-
-def test_a_reconciliation_is_requested() -> None:
-    given(*ACCOUNT).when(RequestReconciliation("paper", 60)).then(REQUESTED)
-
-
-def test_no_reconciliation_with_an_unknown_connector() -> None:
-    given(*ACCOUNT).when(RequestReconciliation("binance", 60)).refused("unknown_connector")
-    given().when(RequestReconciliation("paper", 60)).refused("unknown_connector")
-
-
-def test_a_wanted_reconciliation_is_not_wanted_twice() -> None:
-    given(*ACCOUNT, REQUESTED).when(RequestReconciliation("paper", 120)).then_nothing()
-
-
-def test_after_a_reconciliation_the_next_one_may_be_requested() -> None:
-    given(*ACCOUNT, REQUESTED, DONE).when(RequestReconciliation("paper", 120)).then(
-        ReconciliationRequested("paper", 120)
-    )
-
-
-def test_a_wanted_reconciliation_is_recorded() -> None:
-    given(*ACCOUNT, REQUESTED).when(RecordReconciliation("paper", 3, 2, asked_at=3)).then(DONE)
-
-
-def test_a_reconciliation_that_nobody_wants_is_not_recorded() -> None:
-    given(*ACCOUNT).when(RecordReconciliation("paper", 3, 2, asked_at=3)).then_nothing()
-
-
-def test_a_reconciliation_counts_once() -> None:
-    given(*ACCOUNT, REQUESTED, DONE).when(RecordReconciliation("paper", 3, 2, 3)).then_nothing()
-
-
-def test_a_reconciliation_of_one_connector_leaves_the_other_wanted() -> None:
-    both = (*ACCOUNT, ConnectorAdded("main", "binance"))
-    other = ReconciliationRequested("binance", 60)
-    history = (*both, REQUESTED, other, DONE)
-    given(*history).when(RequestReconciliation("binance", 120)).then_nothing()

@@ -13,10 +13,10 @@ from adapters.postgres.connect import READER_OPTIONS, connect
 from adapters.settings import load
 from commands import codec
 from commands.catalogue import aggregate_of
-from domain.account import Reconciled
 from domain.log import Recorded
 from domain.order import TERMINAL, Order
 from domain.order_messages import OrderFilled, OrderPlaced
+from domain.reconciliation import Reconciled
 from projections import PROJECTIONS
 from tests.faults.clients import Insistent
 from tests.faults.processes import until
@@ -125,7 +125,7 @@ def settle(world: World) -> None:
 
 def _reconciled_after(world: World, position: int) -> bool:
     """Whether a reconciliation that was asked for after this position is done."""
-    tag = codec.tag_of(Reconciled("", 0, 0))
+    tag = codec.tag_of(Reconciled("", "", 0, 0))
     done = [event for event in read_log(world.database.app_dsn) if event.tag == tag]
     # The last one may have been asked for before; of two, the second was not.
     return len([event for event in done if event.position > position]) > 1

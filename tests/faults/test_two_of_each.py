@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from commands import codec
-from domain.account import ReconciliationRequested
+from domain.reconciliation import ReconciliationRequested
 from tests.faults.burst import run_burst
 from tests.faults.clients import Insistent
 from tests.faults.crash_points import SEED

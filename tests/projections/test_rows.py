@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.account import Account, AccountOpened, Reconciled, ReconciliationRequested
+from domain.account import Account, AccountOpened
 from domain.actor import KeyCreated, KeyRevoked
 from domain.events import Event
 from domain.order import TERMINAL, Order, Status, decide, evolve
 from domain.order_messages import Command, OrderDispatched, OrderExpired
 from domain.order_messages import Event as OrderEvent
+from domain.reconciliation import Reconciled, ReconciliationRequested
 from domain.refusal import Refused
 from projections import api_keys, open_effects, orders, trades
 from projections.api_keys import ApiKeyRow
@@ -253,13 +254,14 @@ def test_an_order_that_came_alive_again_can_still_be_cancelled() -> None:
 
 
 def test_a_wanted_reconciliation_is_owed_until_it_is_done() -> None:
-    wanted = ReconciliationRequested("paper", 60)
-    facts = facts_of("account-main", (*ACCOUNT, wanted))
+    wanted = ReconciliationRequested("main", "paper", 60)
+    stream = "reconciliation-main/paper/0"
+    facts = facts_of(stream, (wanted,))
     rows = rows_of(open_effects.PROJECTION, facts)
     assert rows.keys() == {"reconcile-main/paper"}
     row = rows["reconcile-main/paper"]
     assert (row.kind, row.account, row.connector, row.due_us) == ("reconcile", "main", "paper", 60)
-    done = facts_of("account-main", (*ACCOUNT, wanted, Reconciled("paper", 1, 2)))
+    done = facts_of(stream, (wanted, Reconciled("main", "paper", 1, 2)))
     assert rows_of(open_effects.PROJECTION, done) == {}
     assert rows_of(open_effects.PROJECTION, facts_of("account-main", (AccountOpened("a"),))) == {}
 

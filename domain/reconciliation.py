@@ -1,0 +1,87 @@
+"""The comparisons of one account's orders and trades with a venue's, for one day (UTC).
+
+A stream of its own for each day: the account's stream guards every order and must stay short.
+"""
+
+from typing import assert_never
+
+from msgspec import Struct
+
+from domain.account import Account
+from domain.account import stream as account_stream
+from domain.log import Routing
+from domain.refusal import Refused
+
+DAY_US = 86_400_000_000
+
+
+class RequestReconciliation(Struct, frozen=True, tag="reconciliation.request"):
+    """Compare, because it is time to."""
+
+    account: str
+    connector: str
+    due_us: int
+
+
+class RecordReconciliation(Struct, frozen=True, tag="reconciliation.record"):
+    account: str
+    connector: str
+    orders_checked: int
+    trades_seen: int
+    asked_at: int
+    """Position of the request that this answers, so that equal answers are two commands."""
+
+
+class ReconciliationRequested(Struct, frozen=True, tag="reconciliation.requested.v1"):
+    account: str
+    connector: str
+    due_us: int
+
+
+class Reconciled(Struct, frozen=True, tag="reconciliation.recorded.v1"):
+    account: str
+    connector: str
+    orders_checked: int
+    trades_seen: int
+
+
+Command = RequestReconciliation | RecordReconciliation
+Event = ReconciliationRequested | Reconciled
+
+
+class Reconciliation(Struct, frozen=True):
+    account: str = ""
+    connector: str = ""
+    is_wanted: bool = False
+
+
+def stream(account: str, connector: str, due_us: int) -> str:
+    return f"reconciliation-{account}/{connector}/{due_us // DAY_US}"
+
+
+def guards(command: Command) -> tuple[str, ...]:
+    return (account_stream(command.account),) if isinstance(command, RequestReconciliation) else ()
+
+
+def decide(command: Command, state: Reconciliation, account: Account) -> tuple[Event, ...]:
+    match command:
+        case RequestReconciliation(name, connector, due_us):
+            if connector not in account.connectors:
+                raise Refused("unknown_connector", f"There is no connector {connector!r} here.")
+            return () if state.is_wanted else (ReconciliationRequested(name, connector, due_us),)
+        case RecordReconciliation(name, connector, orders_checked, trades_seen):
+            if not state.is_wanted:
+                return ()
+            return (Reconciled(name, connector, orders_checked, trades_seen),)
+        case _:
+            assert_never(command)
+
+
+def evolve(_state: Reconciliation, event: Event) -> Reconciliation:
+    return Reconciliation(
+        event.account, event.connector, is_wanted=isinstance(event, ReconciliationRequested)
+    )
+
+
+def routing(state: Reconciliation) -> Routing:
+    return Routing(state.account, state.connector)
