@@ -1,7 +1,8 @@
 """Who is calling: HTTP Basic for the one user, bearer keys for programs.
 
-A Basic credential that was checked (Argon2, both fields always) is remembered for a minute, by a
-keyed hash under a key that only this process has.
+A Basic credential that was checked (Argon2, both fields always) is remembered for a minute after
+its last use, by a keyed hash under a key that only this process has. One that was right before is
+never held back by what others from its address got wrong.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ import hmac
 import logging
 import secrets
 import time
+from collections import OrderedDict
 from hashlib import blake2b, sha256
 
 from argon2 import PasswordHasher
@@ -40,6 +42,13 @@ def wrong() -> Failure:
     return Failure(401, "Incorrect username or password", headers=_CHALLENGE)
 
 
+def _too_many(wait_seconds: float) -> Failure:
+    headers = retry_after(wait_seconds)
+    return Failure(
+        429, f"Too many failed logins. Try again in {headers['Retry-After']} s.", headers=headers
+    )
+
+
 class Authenticator:
     """`caller` answers who calls, or raises Failure 401 or 429."""
 
@@ -52,11 +61,12 @@ class Authenticator:
         self._password = password
         self._password_hash = ""
         self._process_key = secrets.token_bytes(32)
-        self._remembered: dict[bytes, float] = {}
+        self._remembered: OrderedDict[bytes, float] = OrderedDict()
         self._checking: dict[bytes, asyncio.Task[bool]] = {}
         self._hashing = asyncio.Semaphore(_HASHING_AT_ONCE)
         self._by_pair = Failures(FREE_FAILURES)
         self._by_address = Failures(FREE_FAILURES_OF_ADDRESS)
+        self._by_bearers_address = Failures(FREE_FAILURES_OF_ADDRESS)
 
     async def caller(self, header: bytes | None, address: str) -> Caller:
         if header is None:
@@ -66,17 +76,25 @@ class Authenticator:
             case b"basic":
                 return await self._basic(credential.strip(), address)
             case b"bearer":
-                caller = await self._bearers.caller(credential.strip())
-                if caller is None:
-                    self.failures += 1
-                    raise wrong()
-                return caller
+                return await self._bearer(credential.strip(), address)
             case _:
                 raise missing()
 
+    async def _bearer(self, token: bytes, address: str) -> Caller:
+        """A valid key is looked for first: it is never held back by what others got wrong."""
+        caller = await self._bearers.caller(token)
+        if caller is not None:
+            return caller
+        self.failures += 1
+        if wait_seconds := self._by_bearers_address.begin(address):
+            raise _too_many(wait_seconds)
+        raise wrong()
+
     async def _basic(self, credential: bytes, address: str) -> Caller:
         digest = blake2b(credential, key=self._process_key, digest_size=32).digest()
-        if self._remembered.get(digest, 0.0) > time.monotonic():
+        remembered_until = self._remembered.get(digest)
+        if remembered_until is not None and remembered_until > time.monotonic():
+            self._remember(digest)
             return self._user
         try:
             decoded = base64.b64decode(credential, validate=True)
@@ -89,7 +107,8 @@ class Authenticator:
         task = self._checking.get(digest)
         if task is None:
             pair = (sha256(username).digest(), address)
-            self._throttle(pair, address)
+            if remembered_until is None:
+                self._throttle(pair, address)
             task = asyncio.create_task(self._check(password, pair))
             self._checking[digest] = task
             task.add_done_callback(lambda _: self._checking.pop(digest, None))
@@ -103,11 +122,7 @@ class Authenticator:
     def _throttle(self, pair: tuple[bytes, str], address: str) -> None:
         wait_seconds = self._by_pair.begin(pair) or self._by_address.begin(address)
         if wait_seconds:
-            raise Failure(
-                429,
-                f"Too many failed logins. Try again in {wait_seconds:.0f} s.",
-                headers=retry_after(wait_seconds),
-            )
+            raise _too_many(wait_seconds)
 
     async def _check(self, password: bytes, pair: tuple[bytes, str]) -> bool:
         async with self._hashing:
@@ -128,6 +143,7 @@ class Authenticator:
             return False
 
     def _remember(self, digest: bytes) -> None:
-        if len(self._remembered) >= _REMEMBERED_MAX:
-            self._remembered.clear()
         self._remembered[digest] = time.monotonic() + REMEMBER_SECONDS
+        self._remembered.move_to_end(digest)
+        if len(self._remembered) > _REMEMBERED_MAX:
+            self._remembered.popitem(last=False)

@@ -8,6 +8,9 @@ from collections.abc import Callable
 from msgspec import Struct
 
 _NAMES_MAX = 10_000
+PAUSE_MAX_SECONDS = 60.0
+FORGET_SECONDS = 900.0
+_DOUBLINGS_MAX = 6
 Clock = Callable[[], float]
 
 
@@ -46,12 +49,14 @@ class Buckets:
 class _Attempts(Struct):
     count: int
     blocked_until: float
+    last_at: float
 
 
 class Failures:
     """Failed logins by name: some are free, then each one doubles the pause, up to a minute.
 
-    An attempt counts as failed when it begins, so that many at once are no way around.
+    An attempt counts as failed when it begins, so that many at once are no way around. After a
+    quarter of an hour without one, all are forgotten.
     """
 
     def __init__(self, free: int, clock: Clock = time.monotonic) -> None:
@@ -62,15 +67,19 @@ class Failures:
     def begin(self, name: object) -> float:
         """Count an attempt; answers 0, or the seconds to wait before the next may be made."""
         now = self._clock()
-        attempts = self._attempts.setdefault(name, _Attempts(0, 0.0))
+        attempts = self._attempts.setdefault(name, _Attempts(0, 0.0, now))
         self._attempts.move_to_end(name)
         if len(self._attempts) > _NAMES_MAX:
             self._attempts.popitem(last=False)
         if attempts.blocked_until > now:
             return attempts.blocked_until - now
+        if now - attempts.last_at > FORGET_SECONDS:
+            attempts.count = 0
+        attempts.last_at = now
         attempts.count += 1
         if attempts.count >= self._free:
-            attempts.blocked_until = now + min(60.0, 2.0 ** (attempts.count - self._free))
+            doublings = min(attempts.count - self._free, _DOUBLINGS_MAX)
+            attempts.blocked_until = now + min(PAUSE_MAX_SECONDS, 2.0**doublings)
         return 0.0
 
     def succeeded(self, name: object) -> None:

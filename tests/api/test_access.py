@@ -1,16 +1,20 @@
 """Who may do what, how often, and what everybody sees."""
 
+import asyncio
 import base64
 import concurrent.futures
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import httpx
 import pytest
 from litestar.routes import HTTPRoute
 
-from api.throttle import Buckets, Failures
+from api import auth, bearers
+from api.bearers import Bearers
+from api.throttle import FORGET_SECONDS, Buckets, Failures
 from tests.api.live import ORDER, PASSWORD, USER, Live, running
 from tests.postgres_fixture import Database
 
@@ -258,3 +262,92 @@ def test_each_further_failure_doubles_the_pause() -> None:
     assert failures.begin("a") == 2.0
     failures.succeeded("a")
     assert failures.begin("a") == 0.0
+
+
+def test_the_pause_stays_a_minute_after_thousands_of_failures() -> None:
+    now = [0.0]
+    failures = Failures(2, lambda: now[0])
+    for _ in range(1_100):
+        failures.begin("a")
+        now[0] += 60.0
+    now[0] -= 60.0
+    assert failures.begin("a") == 60.0
+
+
+def test_failures_are_forgotten_after_a_quarter_of_an_hour_without_one() -> None:
+    now = [0.0]
+    failures = Failures(2, lambda: now[0])
+    for _ in range(10):
+        failures.begin("a")
+        now[0] += 60.0
+    now[0] += FORGET_SECONDS
+    assert [failures.begin("a"), failures.begin("a")] == [0.0, 0.0]
+    assert failures.begin("a") == 1.0
+
+
+def test_a_password_that_was_right_before_is_not_held_back_when_it_is_checked_again(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(auth, "REMEMBER_SECONDS", 0.0)
+    assert live.client.get("/trading/orders").status_code == 200
+    with live.connect() as client:
+        for number in range(6):
+            held = client.get("/trading/orders", auth=(USER, f"guess{number}"))
+    assert held.status_code == 429
+    assert live.client.get("/trading/orders").status_code == 200
+
+
+def test_a_password_in_use_is_not_checked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, checked = [0.0], []
+
+    class Hasher:
+        def hash(self, _password: str) -> str:
+            return "hash"
+
+        def verify(self, _hash: str, password: bytes) -> bool:
+            checked.append(password)
+            return True
+
+    async def ask() -> None:
+        authenticator = auth.Authenticator(USER, PASSWORD, cast("Bearers", None))
+        for _ in range(5):
+            await authenticator.caller(header, "here")
+            now[0] += auth.REMEMBER_SECONDS - 1
+        now[0] += 2
+        await authenticator.caller(header, "here")
+
+    header = b"Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode())
+    monkeypatch.setattr(auth, "_hasher", Hasher())
+    monkeypatch.setattr(auth, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    asyncio.run(ask())
+    assert len(checked) == 2
+
+
+def test_unknown_keys_are_slowed_down_and_valid_ones_from_there_are_not(live: Live) -> None:
+    with bearer(live, "read") as valid, live.connect() as client:
+        statuses = []
+        for number in range(auth.FREE_FAILURES_OF_ADDRESS + 1):
+            token = f"av_{number:012x}_{'0' * 64}"
+            answer = client.get("/trading/orders", headers={"Authorization": f"Bearer {token}"})
+            statuses.append(answer.status_code)
+        assert statuses == [401] * auth.FREE_FAILURES_OF_ADDRESS + [429]
+        assert int(answer.headers["Retry-After"]) >= 1
+        assert valid.get("/trading/orders").status_code == 200
+    assert live.client.get("/trading/orders").status_code == 200
+
+
+def test_an_unknown_key_is_not_looked_for_each_time(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    async def row(_pool: object, _query: str, values: dict[str, str]) -> None:
+        asked.append(values["key"])
+
+    monkeypatch.setattr(bearers, "row", row)
+    monkeypatch.setattr(bearers, "_UNKNOWN_SECONDS", 60.0)
+    monkeypatch.setattr(bearers, "_RECHECK_SECONDS", 60.0)
+    with live.connect(token=f"av_0123456789ab_{'0' * 64}") as client:
+        for _ in range(3):
+            assert client.get("/trading/orders").status_code == 401
+    assert asked == ["0123456789ab"]
