@@ -41,6 +41,10 @@ class Body:
         self._decode = msgspec.json.Decoder(kind).decode
 
     def __call__(self, body: bytes) -> Any:
+        try:
+            body.decode()  # What no field asks for is not looked at by the decoder.
+        except UnicodeDecodeError as error:
+            raise invalid("json_invalid", ("body",), f"JSON decode error: {error}") from None
         if body.count(b"[") + body.count(b"{") > DEPTH_MAX and _depth(body) > DEPTH_MAX:
             text = f"JSON nested deeper than {DEPTH_MAX} levels"
             raise invalid("json_invalid", ("body",), text)

@@ -145,6 +145,8 @@ def _errors(
         yield from (401, 403, 429, 503)
     if "{" in path:
         yield from (404, 405)
+    if operation.body is not None:
+        yield 408
     if operation.body is not None or parameters:
         yield from (413, 422)
 

@@ -29,6 +29,8 @@ _POOL_SIZE = 8
 _POOL_WAITING_MAX = 2_000
 _BACKLOG = 2048
 _STOP_SECONDS = 30
+_CONNECTIONS_MAX = 4096
+_KEEP_ALIVE_SECONDS = 30
 _CONNECTION = {
     "autocommit": True,
     # One plan for all filters would be a bad one for most of them.
@@ -56,6 +58,8 @@ def run(settings: Settings, ready_file: Path | None = None) -> None:
         server_header=False,
         proxy_headers=False,
         backlog=_BACKLOG,
+        limit_concurrency=_CONNECTIONS_MAX,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=_STOP_SECONDS,
         log_config=None,
     )

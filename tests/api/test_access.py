@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import concurrent.futures
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,7 +13,7 @@ import httpx
 import pytest
 from litestar.routes import HTTPRoute
 
-from api import auth, bearers
+from api import auth, bearers, http
 from api.bearers import Bearers
 from api.throttle import FORGET_SECONDS, Buckets, Failures
 from tests.api.live import ORDER, PASSWORD, USER, Live, running
@@ -185,6 +186,21 @@ def test_bodies_have_a_limit_also_when_they_come_in_chunks(
         for answer in (whole, parts):
             assert answer.status_code == 413
             assert answer.json() == {"detail": "Request Entity Too Large"}
+
+
+def test_a_body_that_does_not_come_is_a_408(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "BODY_SECONDS", 0.1)
+    credential = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+    url = httpx.URL(live.url)
+    with socket.create_connection((url.host, url.port)) as client:
+        client.sendall(
+            b"POST /trading/orders HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n"
+            b"Authorization: Basic %b\r\n\r\n{" % credential.encode()
+        )
+        client.settimeout(20)
+        answer = b"".join(iter(lambda: client.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b'{"detail":"The body was not whole' in answer
 
 
 def test_other_origins_are_not_let_in_unless_named(
