@@ -28,11 +28,11 @@ from api.cursors import Cursors
 from api.decoding import Body, Query
 from api.deps import Deps, deps_of
 from api.dry_run import fold
-from api.errors import Failure
+from api.errors import RETRY_SOON, Failure
 from api.http import read_body
 from api.lists import to_us
 from api.openapi import Operation
-from api.reading import answer, row, rows, wait_for_position
+from api.reading import answer, in_thread, row, rows, wait_for_position
 from api.reply import Reply
 from commands.catalogue import AGGREGATES
 from commands.codec import LogIsNewer
@@ -41,6 +41,7 @@ from projections import queries
 
 _SQL = queries.load("audit")
 _ITEMS_MAX = 1_000
+_RETRY_SECONDS = 30.0
 _event_query, _stream_query = Query(EventFilter), Query(StreamFilter)
 _retry_body = Body(RetryBody)
 
@@ -91,7 +92,7 @@ async def stream_events(request: Request[Any, Any, Any], stream: FromPath[str]) 
     query = queries.filtered(_SQL["ascending"], [_SQL["stream"], _SQL["after_version"]])
     values = {"stream": stream, "after_version": asked.after_version, "limit": asked.limit}
     found = await rows(deps.pool, query, values)
-    version, state, error = await asyncio.to_thread(_state, deps.store, stream)
+    version, state, error = await in_thread(_state, deps.store, stream)
     if not version and not found:
         raise Failure(404, f"There is no stream {stream!r}.")
     page = audit_events.shown(found[: asked.limit])
@@ -150,7 +151,12 @@ async def parked(request: Request[Any, Any, Any]) -> Reply:
 async def retry_parked(request: Request[Any, Any, Any]) -> Reply:
     deps = deps_of(request)
     asked: RetryBody = _retry_body(await read_body(request, deps.settings.body_bytes_max))
-    retried = await deps.retry_parked(asked.projection, asked.key)
+    try:
+        async with asyncio.timeout(_RETRY_SECONDS):
+            retried = await deps.retry_parked(asked.projection, asked.key)
+    except TimeoutError:
+        text = "The store has not answered in time. Asking again changes nothing that was folded."
+        raise Failure(503, text, "store_unavailable", RETRY_SOON) from None
     return Reply(msgspec.json.encode({"data": list(retried)}))
 
 

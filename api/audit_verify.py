@@ -1,6 +1,5 @@
 """Checks the seals of a range of the log, page by page in a thread."""
 
-import asyncio
 from typing import Any
 
 import msgspec
@@ -10,7 +9,7 @@ from api.audit_schemas import Verified, VerifyRange
 from api.decoding import Query
 from api.errors import invalid
 from api.openapi import Operation
-from api.reading import answer, wait_for_position
+from api.reading import answer, in_thread, wait_for_position
 from api.reply import Reply
 from commands.seal import SealBroken, verify_page
 from commands.store import Store
@@ -18,6 +17,7 @@ from domain.log import Head
 
 DEFAULT_EVENTS = 10_000
 EVENTS_MAX = 100_000
+_VERIFY_SECONDS = 60.0
 _PAGE = 1_000
 _query = Query(VerifyRange)
 
@@ -38,13 +38,15 @@ _query = Query(VerifyRange)
 async def verify(request: Request[Any, Any, Any]) -> Reply:
     asked: VerifyRange = _query(request)
     deps = await wait_for_position(request)
-    head = await asyncio.to_thread(deps.store.head)
+    head = await in_thread(deps.store.head)
     until = head.position if asked.to is None else min(asked.to, head.position)
     start = max(1, until - DEFAULT_EVENTS + 1) if asked.from_ is None else asked.from_
     if until - start >= EVENTS_MAX:
         text = f"{start} to {until} is more than {EVENTS_MAX} events; ask in parts."
         raise invalid("value_error", ("query", "from"), text, start)
-    verified = await asyncio.to_thread(_verify, deps.store, start, until, head)
+    verified = await in_thread(
+        _verify, deps.store, start, until, head, timeout_seconds=_VERIFY_SECONDS
+    )
     return answer(msgspec.json.encode(verified), head.position)
 
 

@@ -1,12 +1,12 @@
 """What a command would do now: decided on the stored state, written nowhere."""
 
-import asyncio
 from typing import Any
 
 import msgspec
 
 from api.deps import Deps
 from api.errors import refusal
+from api.reading import in_thread
 from commands import codec
 from commands.catalogue import aggregate_of
 from commands.request import Command
@@ -19,7 +19,7 @@ _PAGE = 5_000
 async def dry_run(deps: Deps, stream: str, command: Command) -> bytes:
     """The JSON answer; raises the Failure that the command itself would answer."""
     try:
-        events = await asyncio.to_thread(_decide, deps.store, stream, command)
+        events = await in_thread(_decide, deps.store, stream, command)
     except Refused as refused:
         raise refusal(refused) from None
     return msgspec.json.encode({"dry_run": True, "events": events})

@@ -4,7 +4,6 @@ The surprising thing: it also polls, so a lost notification costs half a second,
 """
 
 import asyncio
-import contextlib
 import heapq
 import itertools
 import logging
@@ -17,6 +16,7 @@ from adapters.postgres.connect import READER_OPTIONS, connect_async
 _log = logging.getLogger(__name__)
 CHANNEL = "aviary_projected"
 POLL_SECONDS = 0.5
+_CLOSE_SECONDS = 3.0
 PAUSE_MAX_SECONDS = 5.0
 WAITERS_MAX = 10_000
 _POSITION = """
@@ -41,8 +41,8 @@ class Hub:
     async def close(self) -> None:
         if self._task is not None:
             self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            # A frozen server does not consent to the end of its statement: not waited for.
+            await asyncio.wait({self._task}, timeout=_CLOSE_SECONDS)
         for _, _, waiter in self._waiters:
             waiter.cancel()
         self._waiters.clear()

@@ -12,24 +12,34 @@ from litestar.params import FromPath
 from api.audit_events import iso
 from api.bearers import Bearers
 from api.decoding import Body
-from api.deps import deps_of
+from api.deps import Deps, deps_of
 from api.dry_run import dry_run
 from api.errors import Failure
 from api.http import read_body
 from api.lists import to_us
 from api.openapi import Operation
-from api.reading import answer, row, wait_for_position
+from api.reading import answer, in_thread, row, wait_for_position
 from api.reply import Reply
 from api.schemas import CreatedKey, DryRun, KeyList, Message, NewKey
-from api.submitting import headers_of, intent, is_dry_run, settle, submit
+from api.submitting import (
+    failed,
+    headers_of,
+    intent,
+    is_dry_run,
+    is_received,
+    settle,
+    submit,
+)
 from domain import actor
 from domain.actor import CreateKey, RevokeKey
 from projections import queries
+from workers.keys import KEY_ID_BYTES
 
 _SQL = queries.load("api_keys")
 _SECRET_BYTES = 32
 _KEY_ID_LENGTH = 16
-_KEY_ID = re.compile(r"[!-~]{1,100}")
+_KEY_ID = re.compile(rf"[0-9a-f]{{{2 * KEY_ID_BYTES}}}|[0-9a-f]{{{_KEY_ID_LENGTH}}}")
+"""Made by the command line, or here."""
 _new_key = Body(NewKey)
 
 
@@ -108,6 +118,8 @@ async def revoke_key(request: Request[Any, Any, Any], key_id: FromPath[str]) -> 
     command = RevokeKey(key_id)
     if is_dry_run(request):
         return Reply(await dry_run(deps, actor.stream(key_id), command))
+    if not await _is_there(deps, key_id) and not await is_received(deps, intended):
+        raise failed(intended, 404, "There is no such key.", "unknown_key")
     outcome = await submit(request, deps, intended, actor.stream(key_id), command)
     bearers: Bearers = request.app.state.bearers
     bearers.revoke(key_id)
@@ -115,3 +127,7 @@ async def revoke_key(request: Request[Any, Any, Any], key_id: FromPath[str]) -> 
     await settle(deps, intended, outcome, headers)
     content = msgspec.json.encode(Message(f"Key {key_id} is revoked"))
     return Reply(content, headers=headers)
+
+
+async def _is_there(deps: Deps, key_id: str) -> bool:
+    return bool(await in_thread(deps.store.read_stream, actor.stream(key_id), 0, 1))

@@ -1,11 +1,16 @@
 """Reads: one statement on a pooled connection, tried again once when the connection was dead.
 
 Every answer says the position that it is from, and waits for the one that the client asks for.
+No read takes longer than 8 s. A statement that does is not cancelled, because a frozen server does
+not answer that either: its socket is shut.
 """
 
+import asyncio
+import os
 import re
-from collections.abc import Mapping
-from typing import Any
+import socket
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import psycopg
 from litestar import Request
@@ -14,25 +19,38 @@ from psycopg_pool import PoolTimeout
 from api.deps import Deps, Pool, deps_of
 from api.errors import RETRY_SOON, Failure, invalid
 from api.reply import Reply
+from domain.log import StoreUnavailable
 
 POOL_WAIT_SECONDS = 2.0
+STATEMENT_SECONDS = 6.0
+READ_SECONDS = POOL_WAIT_SECONDS + STATEMENT_SECONDS
 MIN_POSITION_SECONDS = 5.0
 POSITION_MAX = 2**63 - 1
 
 Row = tuple[Any, ...]
+Found = TypeVar("Found")
+
+
+class TooSlow(psycopg.OperationalError):
+    """The store did not answer in time; the connection is given up."""
 
 
 async def rows(pool: Pool, query: str, parameters: Mapping[str, object]) -> list[Row]:
     """Raise psycopg.Error when the store is away; never answer an empty list instead."""
     try:
         return await _rows(pool, query, parameters)
-    except PoolTimeout:
+    except (PoolTimeout, TooSlow):
         raise
     except psycopg.OperationalError as error:
         if isinstance(error, psycopg.errors.QueryCanceled):
             raise
-        await pool.check()  # After a restart every idle connection is dead.
-        return await _rows(pool, query, parameters)
+    again = asyncio.create_task(_again(pool, query, parameters))
+    again.add_done_callback(lambda task: task.cancelled() or task.exception())
+    # Not cancelled when it takes too long: psycopg would wait for the server's consent.
+    await asyncio.wait({again}, timeout=READ_SECONDS)
+    if not again.done():
+        raise TooSlow(f"The store has not answered within {READ_SECONDS:.0f} s.")
+    return again.result()
 
 
 async def row(pool: Pool, query: str, parameters: Mapping[str, object]) -> Row | None:
@@ -40,10 +58,45 @@ async def row(pool: Pool, query: str, parameters: Mapping[str, object]) -> Row |
     return found[0] if found else None
 
 
+async def in_thread(
+    read: Callable[..., Found], *arguments: object, timeout_seconds: float = READ_SECONDS
+) -> Found:
+    """Call what blocks; raises StoreUnavailable when that takes too long."""
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            return await asyncio.to_thread(read, *arguments)
+    except TimeoutError:
+        text = f"The store has not answered within {timeout_seconds:.0f} s."
+        raise StoreUnavailable(text) from None
+
+
+async def _again(pool: Pool, query: str, parameters: Mapping[str, object]) -> list[Row]:
+    await pool.check()  # After a restart every idle connection is dead.
+    return await _rows(pool, query, parameters)
+
+
 async def _rows(pool: Pool, query: str, parameters: Mapping[str, object]) -> list[Row]:
     async with pool.connection(POOL_WAIT_SECONDS) as connection:
-        cursor = await connection.execute(query.encode(), parameters)
-        return await cursor.fetchall()
+        is_cut: list[bool] = []
+        timer = asyncio.get_running_loop().call_later(STATEMENT_SECONDS, _cut, connection, is_cut)
+        try:
+            cursor = await connection.execute(query.encode(), parameters)
+            return await cursor.fetchall()
+        except psycopg.OperationalError as error:
+            if is_cut:
+                text = f"The store has not answered within {STATEMENT_SECONDS:.0f} s."
+                raise TooSlow(text) from error
+            raise
+        finally:
+            timer.cancel()
+
+
+def _cut(connection: psycopg.AsyncConnection[Any], is_cut: list[bool]) -> None:
+    """End the socket under a waiting statement: that is then told that the server has gone."""
+    is_cut.append(True)
+    if not connection.closed:
+        with socket.socket(fileno=os.dup(connection.fileno())) as wire:
+            wire.shutdown(socket.SHUT_RDWR)
 
 
 async def wait_for_position(request: Request[Any, Any, Any]) -> Deps:

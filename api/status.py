@@ -5,6 +5,7 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -19,16 +20,14 @@ from api.openapi import Operation
 from api.reading import row, rows
 from api.reply import Reply
 from projections import PROJECTIONS, queries
+from workers.database import MIGRATIONS
 
 _SQL = queries.load("status")
-_TABLES = (
-    *("events", "receipts", "log_head", "checkpoints", "workers"),
-    *(projection.name for projection in PROJECTIONS),
-)
+_APPLIED = "select number from schema_migrations"
 WORKERS = ("dispatcher", "projector", "scheduler")
 ALIVE_SECONDS_MAX = 15.0
 _ANSWER_KEPT_SECONDS = 0.25
-_READY_SECONDS = 3.0
+READY_SECONDS = 2.5
 
 
 class Home(Struct, frozen=True):
@@ -51,6 +50,7 @@ class WorkerCheck(Struct, frozen=True):
 class Checks(Struct, frozen=True):
     store: str
     migrations: str
+    """`ok`, or the numbers of those that are missing."""
     notifications: str
     """Whether we hear how far the read models are."""
     projections: dict[str, int]
@@ -63,11 +63,15 @@ class Readiness(Struct, frozen=True):
     checks: Checks
 
 
+_AWAY = Readiness("not ready", Checks("away", "unknown", "unknown", {}, {}))
+
+
 class Ready:
     """Answers from one look at the store at a time: the route is open to everybody."""
 
     def __init__(self, deps: Deps) -> None:
         self._deps = deps
+        self._migrations = sorted(int(path.name[:4]) for path in MIGRATIONS.glob("[0-9]*.sql"))
         self._looking: asyncio.Task[Readiness] | None = None
         self._looked_at = 0.0
 
@@ -75,8 +79,10 @@ class Ready:
         is_old = time.monotonic() - self._looked_at > _ANSWER_KEPT_SECONDS
         if self._looking is None or (self._looking.done() and is_old):
             self._looked_at = time.monotonic()
-            self._looking = asyncio.create_task(_readiness(self._deps))
-        return await asyncio.shield(self._looking)
+            self._looking = asyncio.create_task(_readiness(self._deps, self._migrations))
+        # A look that hangs is left to its own deadlines, and no other begins meanwhile.
+        done, _ = await asyncio.wait({self._looking}, timeout=READY_SECONDS)
+        return self._looking.result() if done else _AWAY
 
 
 @get("/", opt={"scope": None, "operation": Operation("What this is.", {200: Home})})
@@ -130,19 +136,18 @@ async def metrics(request: Request[Any, Any, Any]) -> Reply:
     return Reply(counters.text(seen), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
-async def _readiness(deps: Deps) -> Readiness:
+async def _readiness(deps: Deps, migrations: Sequence[int]) -> Readiness:
     try:
-        async with asyncio.timeout(_READY_SECONDS):
-            checks, is_well = await _look(deps)
-    except (psycopg.Error, TimeoutError):
-        checks, is_well = Checks("away", "unknown", "unknown", {}, {}), False
+        checks, is_well = await _look(deps, migrations)
+    except psycopg.Error:
+        return _AWAY
     return Readiness("ready" if is_well else "not ready", checks)
 
 
-async def _look(deps: Deps) -> tuple[Checks, bool]:
-    missing = await row(deps.pool, _SQL["missing_tables"], {"tables": list(_TABLES)})
-    if missing is None or missing[0]:
-        return Checks("ok", "missing", "unknown", {}, {}), False
+async def _look(deps: Deps, migrations: Sequence[int]) -> tuple[Checks, bool]:
+    missing = await _missing(deps, migrations)
+    if missing:
+        return Checks("ok", missing, "unknown", {}, {}), False
     head = await row(deps.pool, _SQL["head"], {})
     position = int(head[0]) if head else 0
     lags = {
@@ -157,6 +162,17 @@ async def _look(deps: Deps) -> tuple[Checks, bool]:
     )
     heard = "ok" if deps.hub.is_connected else "lost"
     return Checks("ok", "ok", heard, lags, workers), is_well
+
+
+async def _missing(deps: Deps, migrations: Sequence[int]) -> str:
+    try:
+        applied = {number for (number,) in await rows(deps.pool, _APPLIED, {})}
+    except psycopg.errors.UndefinedTable:
+        applied = set()
+    except psycopg.errors.InsufficientPrivilege:
+        return "unreadable"
+    missing = [f"{number:04d}" for number in migrations if number not in applied]
+    return f"missing {', '.join(missing)}" if missing else ""
 
 
 def _worker(found: tuple[Any, ...] | None, head: int) -> WorkerCheck:

@@ -4,6 +4,7 @@ The same key from the same caller is the same command for ever, so an answer mus
 the request and the receipt alone.
 """
 
+import asyncio
 import os
 import re
 from typing import Any
@@ -12,17 +13,24 @@ from litestar import Request
 from msgspec import Struct
 
 from api.deps import Caller, Deps
-from api.errors import Failure, invalid, of_command, refusal
-from api.http import header
+from api.errors import RETRY_SOON, Failure, invalid, of_command, refusal
+from api.http import headers
 from api.metrics import Metrics
+from api.reading import in_thread
 from commands.request import COMMAND_ID_BYTES, Command, Outcome, command_id_of, request_hash
 from commands.request import Request as CommandRequest
 from domain.log import Receipt
 
 _KEY = re.compile(rb"[!-~]{1,255}")
-_WAIT = re.compile(rb"(?:^|[,;])\s*wait\s*=\s*\"?([0-9]{1,6})\"?\s*(?=$|[,;])", re.IGNORECASE)
+_PREFERENCE = re.compile(rb'(?:"(?:[^"\\]|\\.)*"?|[^,;"])+')
+_SECONDS = re.compile(rb'"?([0-9]{1,100})"?')
 _UNHASHED = frozenset({"wait", "dry_run", "min_position"})
 WAIT_MAX_SECONDS = 60
+COMMIT_SECONDS = 15.0
+
+
+class OutcomeUnknown(Exception):  # noqa: N818 - says what is so
+    """The committer has not answered in time; it may do so yet, and the receipt stands."""
 
 
 class Intent(Struct, frozen=True):
@@ -46,40 +54,58 @@ def intent(
     path: tuple[str, ...] = (),
     body: bytes = b"",
 ) -> Intent:
-    """Raise Failure 422 for an Idempotency-Key that is none."""
+    """Raise Failure 422 for an Idempotency-Key that is none, and for two that differ."""
     caller: Caller = request.scope["user"]
-    key = header(request.scope, b"idempotency-key")
-    if key is None:
+    keys = headers(request.scope, b"idempotency-key")
+    if not keys:
         command_id = os.urandom(COMMAND_ID_BYTES).hex()
-    elif _KEY.fullmatch(key):
-        command_id = command_id_of(caller.name, key.decode())
+    elif len(set(keys)) > 1:
+        raise _no_key("there are several Idempotency-Keys, and a request can have one", keys)
+    elif _KEY.fullmatch(keys[0]):
+        command_id = command_id_of(caller.name, keys[0].decode())
     else:
-        text = "Value error, an Idempotency-Key is 1 to 255 visible ASCII characters"
-        raise invalid(
-            "value_error", ("header", "Idempotency-Key"), text, key[:300].decode("latin-1")
-        )
+        raise _no_key("an Idempotency-Key is 1 to 255 visible ASCII characters", keys)
     parts = [handler.encode(), *(part.encode() for part in path), *_query(request), body]
     digest = request_hash(deps.hash_key, parts)
-    return Intent(command_id, caller.name, key is not None, digest, _wait(request))
+    return Intent(
+        command_id, caller.name, bool(keys), digest, wait_of(headers(request.scope, b"prefer"))
+    )
+
+
+def _no_key(text: str, keys: list[bytes]) -> Failure:
+    shown = b", ".join(keys)[:300].decode("latin-1")
+    return invalid("value_error", ("header", "Idempotency-Key"), f"Value error, {text}", shown)
+
+
+async def is_received(deps: Deps, intended: Intent) -> bool:
+    """A repeated request gets its first answer, whatever has become of things meanwhile."""
+    if not intended.is_keyed:
+        return False
+    found = await in_thread(deps.store.find_receipts, [intended.command_id])
+    return intended.command_id in found
 
 
 async def submit(
     request: Request[Any, Any, Any], deps: Deps, intended: Intent, stream: str, command: Command
 ) -> Outcome:
-    """Raise Failure for a refusal and for everything that a committer raises."""
+    """Raise Failure for a refusal, for everything that a committer raises, and after 15 s."""
     metrics: Metrics = request.app.state.metrics
     metrics.commands_in_flight += 1
     try:
-        outcome = await deps.committer.submit(
-            CommandRequest(
-                command_id=intended.command_id,
-                actor=intended.actor,
-                stream=stream,
-                command=command,
-                request_hash=intended.digest,
-                correlation_id=intended.command_id,
+        outcome = await _in_time(
+            deps.committer.submit(
+                CommandRequest(
+                    command_id=intended.command_id,
+                    actor=intended.actor,
+                    stream=stream,
+                    command=command,
+                    request_hash=intended.digest,
+                    correlation_id=intended.command_id,
+                )
             )
         )
+    except OutcomeUnknown:
+        raise _unknown(intended) from None
     except Exception as error:
         failure = of_command(error)
         if failure is None:
@@ -93,6 +119,38 @@ async def submit(
         failure.headers |= headers_of(outcome.receipt, is_replay=outcome.is_replay)
         raise failure
     return outcome
+
+
+async def _in_time(future: "asyncio.Future[Outcome]") -> Outcome:
+    """The committer's answer. A timer on the future itself: a tenth of what a timeout costs."""
+    timer = asyncio.get_running_loop().call_later(COMMIT_SECONDS, _give_up, future)
+    try:
+        return await future
+    finally:
+        timer.cancel()
+
+
+def _give_up(future: "asyncio.Future[Outcome]") -> None:
+    if not future.done():
+        future.set_exception(OutcomeUnknown())
+
+
+def _unknown(intended: Intent) -> Failure:
+    text = (
+        f"The log has not answered within {COMMIT_SECONDS:.0f} s: whether the command was stored "
+        "is unknown. "
+    )
+    if intended.is_keyed:
+        text += "Send it again with the same Idempotency-Key: it is done at most once."
+    else:
+        text += (
+            "It had no Idempotency-Key, so sent again it may be done twice. Ask "
+            f"/audit/commands/{intended.command_id} first, and give the next one a key to be "
+            "repeated with."
+        )
+    failure = failed(intended, 503, text, "outcome_unknown")
+    failure.headers |= RETRY_SOON
+    return failure
 
 
 def headers_of(receipt: Receipt, *, is_replay: bool) -> dict[str, str]:
@@ -129,10 +187,15 @@ def _query(request: Request[Any, Any, Any]) -> list[bytes]:
     return [part.encode() for pair in pairs if pair[0] not in _UNHASHED for part in map(str, pair)]
 
 
-def _wait(request: Request[Any, Any, Any]) -> int | None:
-    prefer = header(request.scope, b"prefer")
-    found = _WAIT.search(prefer) if prefer else None
-    return min(int(found[1]), WAIT_MAX_SECONDS) if found else None
+def wait_of(prefers: list[bytes]) -> int | None:
+    """The first `wait` in all Prefer headers; one inside another's quotes is none."""
+    for prefer in prefers:
+        for preference in _PREFERENCE.findall(prefer):
+            name, _, value = preference.partition(b"=")
+            if name.strip().lower() == b"wait":
+                found = _SECONDS.fullmatch(value.strip())
+                return None if found is None else min(int(found[1]), WAIT_MAX_SECONDS)
+    return None
 
 
 def failed(intended: Intent, status: int, text: str, code: str) -> Failure:

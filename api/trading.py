@@ -1,11 +1,12 @@
 """Orders: place and cancel them. What is decided is decided in the domain, behind the committer."""
 
-import asyncio
+import contextlib
 import re
 from decimal import Decimal
 from typing import Any
 
 import msgspec
+import psycopg
 from litestar import Request, delete, post
 from litestar.params import FromPath
 from msgspec import Raw, Struct
@@ -17,14 +18,24 @@ from api.errors import RETRY_SOON, Failure
 from api.http import read_body
 from api.markets import NotTradable, RulesUnknown, fit
 from api.openapi import Operation
-from api.reading import row
+from api.reading import in_thread, row
 from api.reply import Reply
 from api.schemas import DryRun, Message, PlacedOrder, PlaceOrderBody
-from api.submitting import Intent, failed, headers_of, intent, is_dry_run, settle, submit
+from api.submitting import (
+    Intent,
+    failed,
+    headers_of,
+    intent,
+    is_dry_run,
+    is_received,
+    settle,
+    submit,
+)
 from commands.codec import decode_recorded
 from commands.request import client_order_id_of
 from domain import order
 from domain.amounts import BadAmount, amount
+from domain.log import StoreUnavailable
 from domain.order_messages import CancelOrder, OrderPlaced, PlaceOrder
 from projections import queries
 
@@ -32,7 +43,8 @@ _place_body = Body(PlaceOrderBody)
 _text = msgspec.json.Decoder(str).decode
 _encode = msgspec.json.Encoder().encode
 _SQL = queries.load("orders")
-_ID = re.compile(r"[!-~]{1,100}")
+_ID = re.compile(r"av[a-z2-7]{26}")
+_SHOWN_BYTES_MAX = 200
 _TRADE = {"scope": "trade"}
 
 
@@ -81,9 +93,10 @@ async def place_order(request: Request[Any, Any, Any]) -> Reply:
     )
     headers = headers_of(outcome.receipt, is_replay=outcome.is_replay)
     if await settle(deps, intended, outcome, headers):
-        found = await row(deps.pool, _SQL["wire_status"], {"key": order_id})
-        if found is not None:
-            placed = msgspec.structs.replace(placed, order_status=found[0])
+        with contextlib.suppress(psycopg.Error):  # The order is placed, whatever can be read.
+            found = await row(deps.pool, _SQL["wire_status"], {"key": order_id})
+            if found is not None:
+                placed = msgspec.structs.replace(placed, order_status=found[0])
     return Reply(_encode(placed), 201, headers)
 
 
@@ -119,7 +132,15 @@ def _literal(raw: Raw) -> str:
 
 
 def _bad_amount(name: str, raw: Raw, error: Exception) -> dict[str, object]:
-    return entry(f"Value error, {error}", ("body", name), msgspec.json.decode(raw))
+    return entry(f"Value error, {error}", ("body", name), _shown(bytes(raw)))
+
+
+def _shown(literal: bytes) -> object:
+    """What was sent, or its beginning where that is no value, as 1e999999 is none."""
+    if len(literal) <= _SHOWN_BYTES_MAX:
+        with contextlib.suppress(msgspec.DecodeError):
+            return msgspec.json.decode(literal)
+    return literal.decode("utf-8", "replace")[: _SHOWN_BYTES_MAX // 2]
 
 
 async def _command(
@@ -131,7 +152,7 @@ async def _command(
         rule = await deps.markets.rule(asked.connector_name, asked.trading_pair)
         quantity, price = fit(rule, asked.trade_type, asked.order_type, quantity, price)
     except (NotTradable, RulesUnknown) as error:
-        if not await _is_known(deps, intended):
+        if not await is_received(deps, intended):
             raise _untradable(intended, error) from None
     return PlaceOrder(
         asked.account_name,
@@ -146,14 +167,6 @@ async def _command(
         amounts.quantity if quantity != amounts.quantity else None,
         amounts.price if price != amounts.price else None,
     )
-
-
-async def _is_known(deps: Deps, intended: Intent) -> bool:
-    """A repeated request gets its first answer, whatever the venue's rules say meanwhile."""
-    if not intended.is_keyed:
-        return False
-    found = await asyncio.to_thread(deps.store.find_receipts, [intended.command_id])
-    return intended.command_id in found
 
 
 def _untradable(intended: Intent, error: NotTradable | RulesUnknown) -> Failure:
@@ -206,11 +219,30 @@ async def _cancel(request: Request[Any, Any, Any], deps: Deps, client_order_id: 
     stream = order.stream(client_order_id)
     if is_trial:
         return Reply(await dry_run(deps, stream, CancelOrder()))
+    if not await _may_be(deps, intended, client_order_id):
+        raise failed(intended, 404, "There is no such order.", "unknown_order")
     outcome = await submit(request, deps, intended, stream, CancelOrder())
     headers = headers_of(outcome.receipt, is_replay=outcome.is_replay)
     await settle(deps, intended, outcome, headers)
     content = _encode(Message(f"Order cancellation initiated for {client_order_id}"))
     return Reply(content, headers=headers)
+
+
+async def _may_be(deps: Deps, intended: Intent, client_order_id: str) -> bool:
+    """False for an order that there is not: it leaves no receipt.
+
+    A cancellation is not stopped by a read that fails: then the committer decides.
+    """
+    try:
+        found = await row(deps.pool, _SQL["owner"], {"key": client_order_id})
+        if found is not None:
+            return True
+        stream = order.stream(client_order_id)
+        if await in_thread(deps.store.read_stream, stream, 0, 1):
+            return True
+        return await is_received(deps, intended)
+    except (psycopg.Error, StoreUnavailable):
+        return True
 
 
 async def _owner(deps: Deps, client_order_id: str) -> tuple[str, str] | None:
@@ -219,7 +251,7 @@ async def _owner(deps: Deps, client_order_id: str) -> tuple[str, str] | None:
     found = await row(deps.pool, _SQL["owner"], {"key": client_order_id})
     if found is not None:
         return found[0], found[1]
-    first = await asyncio.to_thread(deps.store.read_stream, order.stream(client_order_id), 0, 1)
+    first = await in_thread(deps.store.read_stream, order.stream(client_order_id), 0, 1)
     for recorded in first:
         event = decode_recorded(recorded)
         if isinstance(event, OrderPlaced):

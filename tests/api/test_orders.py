@@ -7,8 +7,10 @@ from typing import Any
 import httpx
 import pytest
 
+from api.submitting import wait_of
 from commands.codec import decode_recorded
-from domain.order_messages import CancelRequested, OrderPlaced, RecordFill
+from commands.request import Request, command_id_of, request_hash
+from domain.order_messages import CancelOrder, CancelRequested, OrderPlaced, RecordFill
 from tests.api.live import ORDER, Live
 
 pytestmark = pytest.mark.postgres
@@ -98,6 +100,39 @@ def test_a_key_cannot_be_used_for_another_request(shared: Live) -> None:
     assert "Command-Id" in answer.headers
 
 
+def test_two_keys_are_refused_unless_they_are_the_same(shared: Live) -> None:
+    def ask(*keys: str) -> httpx.Response:
+        headers = [("Idempotency-Key", key) for key in keys]
+        return shared.client.post("/trading/orders", json=dict(ORDER), headers=headers)
+
+    answer = ask("one", "two")
+    assert answer.status_code == 422
+    (error,) = answer.json()["detail"]
+    assert (error["loc"], error["input"]) == (["header", "Idempotency-Key"], "one, two")
+    assert ask("both", "both").status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("prefers", "seconds"),
+    [
+        ([], None),
+        ([b"wait=5"], 5),
+        ([b'respond-async; WAIT = "05"'], 5),
+        ([b"respond-async", b"wait=7"], 7),
+        ([b"wait=5, wait=9"], 5),
+        ([b"wait=99999999"], 60),
+        ([b"wait=" + b"9" * 60], 60),
+        ([b'a="x, wait=5"'], None),
+        ([b'a="\\", wait=5", wait=6'], 6),
+        ([b'a="x, wait=5'], None),
+        ([b"wait=-1"], None),
+        ([b"await=5"], None),
+    ],
+)
+def test_only_a_preference_of_its_own_is_a_wait(prefers: list[bytes], seconds: int | None) -> None:
+    assert wait_of(prefers) == seconds
+
+
 @pytest.mark.parametrize("key", ["", "has space", "x" * 256])
 def test_a_key_that_is_none_is_said(shared: Live, key: str) -> None:
     answer = shared.place(headers={"Idempotency-Key": key})
@@ -148,6 +183,18 @@ def test_what_is_no_amount_is_named(shared: Live, amount: Any) -> None:
     assert set(error) == {"type", "loc", "msg", "input"}
 
 
+@pytest.mark.parametrize("literal", ["1e999999", "9" * 5_000, '"\\ud800"', '"\\q"'])
+def test_a_literal_that_is_no_value_is_shown_as_it_was_sent(shared: Live, literal: str) -> None:
+    text = json.dumps(dict(ORDER)).replace("100", literal)
+    answer = shared.client.post("/trading/orders", content=text)
+    assert answer.status_code == 422
+    (error,) = answer.json()["detail"]
+    assert isinstance(error, dict)
+    if literal == "1e999999":
+        assert (error["loc"], error["input"]) == (["body", "amount"], literal)
+    assert len(answer.content) < 6_000
+
+
 def test_every_wrong_field_is_named(shared: Live) -> None:
     answer = shared.client.post(
         "/trading/orders", json={"account_name": "a/b", "trade_type": "HOLD", "amount": 1}
@@ -180,6 +227,17 @@ def test_a_body_that_is_no_order_is_a_422(shared: Live, body: bytes) -> None:
     answer = shared.client.post("/trading/orders", content=body)
     assert answer.status_code == 422
     assert isinstance(answer.json()["detail"], list)
+
+
+@pytest.mark.parametrize("field", [b"amount", b"price", b"other"])
+def test_invalid_utf_8_anywhere_is_no_json(shared: Live, field: bytes) -> None:
+    fields = {name.encode(): json.dumps(value).encode() for name, value in ORDER.items()}
+    fields[field] = b'"\xff"'
+    body = b"{%b}" % b",".join(b'"%b":%b' % pair for pair in fields.items())
+    answer = shared.client.post("/trading/orders", content=body)
+    assert answer.status_code == 422
+    (error,) = answer.json()["detail"]
+    assert error["type"] == "json_invalid"
 
 
 def test_unknown_fields_are_ignored(shared: Live) -> None:
@@ -219,6 +277,54 @@ def test_an_unknown_order_cannot_be_cancelled(shared: Live) -> None:
     assert (answer.status_code, answer.json()["code"]) == (404, "unknown_order")
     assert cancel(shared, "a%00b").status_code == 404
     assert cancel(shared, "a%2Fb").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/trading/orders/avnothing",
+        f"/trading/orders/av{'1' * 26}",
+        f"/trading/orders/av{'a' * 26}",
+        f"/trading/orders/order-av{'a' * 26}",
+        "/keys/nothing",
+        "/keys/0123456789abcde",
+        "/keys/0123456789ab",
+        "/keys/0123456789abcdef",
+    ],
+)
+def test_what_there_is_not_leaves_no_receipt(shared: Live, path: str) -> None:
+    receipts = shared.sql("select count(*) from receipts")
+    answer = shared.client.delete(path, headers={"Idempotency-Key": path})
+    assert answer.status_code == 404
+    assert answer.json()["code"] in ("unknown_order", "unknown_key")
+    assert shared.sql("select count(*) from receipts") == receipts
+
+
+def test_an_order_of_another_account_leaves_no_receipt(shared: Live) -> None:
+    receipts = shared.sql("select count(*) from receipts")
+    for order_id in ("avnothing", f"av{'a' * 26}"):
+        path = f"/trading/master_account/paper/orders/{order_id}/cancel"
+        assert shared.client.post(path).status_code == 404
+    assert shared.sql("select count(*) from receipts") == receipts
+
+
+def test_a_cancellation_that_was_refused_stays_so_under_its_key(shared: Live) -> None:
+    order_id, actor = f"av{'b' * 26}", "user:tester"
+    digest = request_hash(shared.deps.hash_key, [b"cancel_order", order_id.encode(), b""])
+    shared.deps.committer.execute(
+        Request(
+            command_id=command_id_of(actor, "early"),
+            actor=actor,
+            stream=f"order-{order_id}",
+            command=CancelOrder(),
+            request_hash=digest,
+            correlation_id="early",
+        )
+    )
+    path = f"/trading/orders/{order_id}"
+    answer = shared.client.delete(path, headers={"Idempotency-Key": "early"})
+    assert (answer.status_code, answer.json()["code"]) == (404, "unknown_order")
+    assert answer.headers["Idempotency-Replayed"] == "true"
 
 
 def test_a_filled_order_cannot_be_cancelled(shared: Live) -> None:

@@ -1,8 +1,11 @@
 """Health, readiness, metrics, and answers while the store is away."""
 
 import asyncio
+import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 
@@ -10,6 +13,7 @@ import httpx
 import pytest
 
 from adapters.postgres.embedded import EmbeddedPostgres
+from api import reading, status, submitting
 from api.markets import NotTradable, fit
 from domain.order_messages import DispatchOrder, RecordUnknown
 from tests.api.live import EUR_USD, FixedRules, Live, running
@@ -55,7 +59,14 @@ def test_a_database_without_migrations_is_said(
         answer = httpx.get(f"{live.url}/ready")
         assert answer.status_code == 503
         assert answer.json()["checks"]["store"] == "ok"
-        assert answer.json()["checks"]["migrations"] == "missing"
+        assert answer.json()["checks"]["migrations"].startswith("missing 0001, 0002")
+
+
+def test_a_single_migration_that_is_missing_is_named(live: Live) -> None:
+    live.sql("delete from schema_migrations where number = 2")
+    answer = httpx.get(f"{live.url}/ready")
+    assert answer.status_code == 503
+    assert answer.json()["checks"]["migrations"] == "missing 0002"
 
 
 def test_metrics_tell_what_happened(live: Live) -> None:
@@ -117,6 +128,56 @@ def test_while_the_store_is_away_nothing_is_guessed(
     server.start()
     assert live.client.get("/trading/orders").status_code == 200
     assert live.place().status_code == 404  # no account yet: the log was written
+
+
+@contextmanager
+def frozen(server: EmbeddedPostgres) -> Iterator[None]:
+    """The server and all its sessions stand still."""
+    pid = server.pid
+    assert pid is not None
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    pids = [pid, *map(int, children)]
+    for one in pids:
+        os.kill(one, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for one in pids:
+            os.kill(one, signal.SIGCONT)
+
+
+@pytest.mark.faults
+def test_a_frozen_store_hangs_nobody(
+    fragile: tuple[EmbeddedPostgres, Live], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, live = fragile
+    monkeypatch.setattr(reading, "POOL_WAIT_SECONDS", 0.3)
+    monkeypatch.setattr(reading, "STATEMENT_SECONDS", 0.5)
+    monkeypatch.setattr(submitting, "COMMIT_SECONDS", 1.0)
+    monkeypatch.setattr(status, "READY_SECONDS", 0.4)
+    headers = {"Idempotency-Key": "frozen"}
+    live.place()
+    with frozen(server):
+        answers = [
+            httpx.get(f"{live.url}/ready"),
+            live.client.get("/trading/orders"),
+            live.client.get("/metrics"),
+            live.place(headers=headers),
+            live.place(),
+            live.client.delete(f"/trading/orders/av{'a' * 26}"),
+        ]
+    assert [answer.status_code for answer in answers] == [503] * 6
+    assert answers[0].json()["checks"]["store"] == "away"
+    assert [answer.json()["code"] for answer in answers[1:3]] == ["store_unavailable"] * 2
+    assert all(answer.elapsed.total_seconds() < 3 for answer in answers)
+    for answer in answers[3:]:
+        assert answer.json()["code"] == "outcome_unknown"
+        assert len(answer.headers["Command-Id"]) == 32
+    assert "same Idempotency-Key" in answers[3].json()["detail"]
+    assert answers[4].headers["Command-Id"] in answers[4].json()["detail"]
+    again = live.place(headers=headers)
+    assert again.status_code == 404  # no account yet: the log was written
+    assert again.headers["Command-Id"] == answers[3].headers["Command-Id"]
 
 
 def test_the_api_starts_while_the_store_is_away(tmp_path: Path) -> None:
