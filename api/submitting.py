@@ -122,7 +122,7 @@ async def submit(
 
 
 async def _in_time(future: "asyncio.Future[Outcome]") -> Outcome:
-    """The committer's answer. A timer on the future itself: a tenth of what a timeout costs."""
+    """The committer's answer. A timer on the future itself: 2 us, where a timeout costs 10."""
     timer = asyncio.get_running_loop().call_later(COMMIT_SECONDS, _give_up, future)
     try:
         return await future
