@@ -9,6 +9,7 @@ import base64
 import logging
 from collections import Counter, OrderedDict
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from adapters.venues.port import Venue, VenueOrder, VenueTrade
@@ -26,6 +27,7 @@ _REMEMBERED_MAX = 20_000
 ZERO = Decimal(0)
 
 
+@lru_cache(maxsize=4096)
 def command_id_in(client_order_id: str) -> str | None:
     """The command that placed an order, read back from its client order id; None if not ours."""
     if len(client_order_id) != _ID_LENGTH or not client_order_id.startswith(_PREFIX):
@@ -44,6 +46,8 @@ class Desk:
         self.connector = connector
         self.venue = venue
         self.counts: Counter[str] = Counter()
+        self.recorded_up_to = 0
+        """The last position that any outcome of ours has named."""
         self.filled: OrderedDict[str, Decimal] = OrderedDict()
         """What the log holds of our orders' fills, as far as this process has recorded it."""
         self._committer = committer
@@ -89,10 +93,13 @@ class Desk:
         pause_seconds = 0.05
         while True:
             try:
-                return await self._committer.submit(request)
+                outcome = await self._committer.submit(request)
             except (StoreUnavailable, Overloaded) as error:
                 self.counts["store_waits"] += 1
                 _log.warning("Recording on %s waits for the log: %s", stream, error)
+            else:
+                self.recorded_up_to = max(self.recorded_up_to, outcome.receipt.position)
+                return outcome
             await asyncio.sleep(pause_seconds)
             pause_seconds = min(2 * pause_seconds, 2.0)
 

@@ -33,12 +33,14 @@ from workers.reconciling import our_orders, reconcile, record_reconciliation
 _log = logging.getLogger(__name__)
 _REMEMBERED_MAX = 20_000
 SETTLED_SECONDS = 10.0
+ROUND_SECONDS = 0.01
+"""Rounds come no faster, so that what falls due together is fetched together."""
 
 
 class DispatcherLimits(Struct, frozen=True):
     window_seconds: float = 5.0
     lease_seconds: float = 10.0
-    in_flight_max: int = 128
+    in_flight_max: int = 384
     retry_first_seconds: float = 0.5
     retry_max_seconds: float = 30.0
 
@@ -68,8 +70,10 @@ class Dispatcher:
         self._sending: set[str] = set()
         self._retries: dict[str, tuple[float, float]] = {}
         """Effect key to (when to try again, the pause after that), in monotonic seconds."""
-        self._settled: OrderedDict[str, tuple[int, float]] = OrderedDict()
-        """Effect key to (the row's position that was acted on, when to forget it)."""
+        self._settled: OrderedDict[str, tuple[int, int, float]] = OrderedDict()
+        """Effect key to (the row's position that was acted on, the position at which the read
+        models know what came of it, when to forget it at the latest)."""
+        self._projected = 0
         self._ours: OrderedDict[str, None] = OrderedDict()
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -105,10 +109,12 @@ class Dispatcher:
         async with await connect_async(self._dsn, WRITER_OPTIONS) as connection:
             await connection.execute(f"listen {CHANNEL}")
             self._wake.set()
-            async for _ in connection.notifies():
+            async for notice in connection.notifies():
+                self._projected = int(notice.payload)
                 self._wake.set()
 
     async def _round(self) -> None:
+        await asyncio.sleep(ROUND_SECONDS)
         self._wake.clear()
         await self._keep_leases()
         started = await self._start_due()
@@ -177,7 +183,7 @@ class Dispatcher:
         started = 0
         for effect in rows:
             desk = self._desks.get((effect.account, effect.connector))
-            settled_at, _ = self._settled.get(effect.key, (0, 0.0))
+            settled_at = self._settled.get(effect.key, (0,))[0]
             if desk is None or effect.position <= settled_at or started >= free:
                 continue
             self._sending.add(effect.key)
@@ -189,10 +195,10 @@ class Dispatcher:
         return started
 
     def _forget_settled(self, now: float) -> None:
-        """After a while it is safe to look again: the log refuses what is done already."""
+        """Once projected, or after a while: the log refuses what is done already."""
         while self._settled:
-            key, (_, until) = next(iter(self._settled.items()))
-            if until > now:
+            key, (_, known_at, until) = next(iter(self._settled.items()))
+            if known_at > self._projected and until > now:
                 return
             del self._settled[key]
 
@@ -215,7 +221,7 @@ class Dispatcher:
         if is_done:
             self._retries.pop(effect.key, None)
             until = time.monotonic() + SETTLED_SECONDS
-            self._settled[effect.key] = (effect.position, until)
+            self._settled[effect.key] = (effect.position, desk.recorded_up_to, until)
             self._settled.move_to_end(effect.key)
         else:
             _, pause = self._retries.get(effect.key, (0, self._limits.retry_first_seconds))

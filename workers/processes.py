@@ -24,7 +24,7 @@ def venue_for(settings: Settings, connector: str, account: str) -> Venue:
         raise LookupError(f"There is no venue {connector!r} here; known: paper.")
     from adapters.venues.paper.client import PaperVenue
 
-    return PaperVenue(settings.paper_url, account, token=settings.paper_token)
+    return PaperVenue(settings.paper_url, account, token=settings.paper_token, connections_max=256)
 
 
 def make_committer(settings: Settings, store: PostgresLog) -> Committer:

@@ -8,10 +8,12 @@ to be closed, and nothing here may be sent twice.
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import aiohttp
 import msgspec
+from yarl import URL
 
 from adapters.venues.paper import wire
 from adapters.venues.port import (
@@ -183,6 +185,8 @@ class PaperVenue:
                 headers=self._headers,
                 timeout=self._timeout,
                 cookie_jar=aiohttp.DummyCookieJar(),
+                skip_auto_headers=("Accept", "Accept-Encoding", "User-Agent"),
+                auto_decompress=False,
             )
         return self._session
 
@@ -210,7 +214,7 @@ class PaperVenue:
         session = self._http()
         try:
             async with session.request(
-                method, self.url + path, params=query, data=body, allow_redirects=False
+                method, _address(self.url + path), params=query, data=body, allow_redirects=False
             ) as response:
                 status, text = response.status, await _read(response)
             if status == _OK:
@@ -222,6 +226,12 @@ class PaperVenue:
             shown = str(error) or type(error).__name__
             raise VenueUnreachable(f"{method} {path}: {shown}") from error
         raise VenueRefused(refusal.code, refusal.text)
+
+
+@lru_cache(maxsize=64)
+def _address(text: str) -> URL:
+    """Parsed once a path: parsing is dear beside the rest of a request."""
+    return URL(text, encoded=True)
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:
