@@ -72,10 +72,10 @@ class Metrics:
 
     def _families(self) -> Iterator[Metric]:
         requests = CounterMetricFamily(
-            "aviary_http_requests", "Answers given.", labels=("method", "route", "status")
+            "http_requests", "Answers given.", labels=("method", "route", "status")
         )
         durations = HistogramMetricFamily(
-            "aviary_http_request_seconds",
+            "http_request_seconds",
             "From the first look at a request to its answer.",
             labels=("method", "route"),
         )
@@ -101,18 +101,16 @@ class _Once:
 
 def _families(seen: Seen) -> Iterator[Metric]:
     commands = CounterMetricFamily(
-        "aviary_commands", "Commands of this process.", labels=("command", "outcome")
+        "commands", "Commands of this process.", labels=("command", "outcome")
     )
     for labels, count in sorted(seen.commands.items()):
         commands.add_metric(labels, count)
     yield commands
     yield _gauge("commands_in_flight", "Commands under way.", seen.commands_in_flight)
-    yield CounterMetricFamily(
-        "aviary_login_failures", "Refused credentials.", value=seen.login_failures
-    )
+    yield CounterMetricFamily("login_failures", "Refused credentials.", value=seen.login_failures)
     yield _gauge("log_position", "The last position of the log.", seen.log_position)
     lag = GaugeMetricFamily(
-        "aviary_projection_lag_events", "Events not folded yet.", labels=("projection",)
+        "projection_lag_events", "Events not folded yet.", labels=("projection",)
     )
     for name, position in seen.checkpoints:
         lag.add_metric((name,), max(0, seen.log_position - position))
@@ -120,9 +118,7 @@ def _families(seen: Seen) -> Iterator[Metric]:
     unknown, oldest = seen.unknown_orders, seen.unknown_oldest_seconds
     yield _gauge("order_outcome_unknown", "Orders with unknown outcome.", unknown)
     yield _gauge("order_outcome_unknown_oldest_seconds", "Age of the oldest of them.", oldest)
-    parked = GaugeMetricFamily(
-        "aviary_parked_keys", "Keys whose events wait.", labels=("projection",)
-    )
+    parked = GaugeMetricFamily("parked_keys", "Keys whose events wait.", labels=("projection",))
     for name, keys in seen.parked:
         parked.add_metric((name,), keys)
     yield parked
@@ -131,14 +127,14 @@ def _families(seen: Seen) -> Iterator[Metric]:
 
 def _workers(seen: Seen) -> Iterator[Metric]:
     alive = GaugeMetricFamily(
-        "aviary_worker_alive_seconds", "Since its last sign of life.", labels=("worker",)
+        "worker_alive_seconds", "Since its last sign of life.", labels=("worker",)
     )
     details: dict[str, GaugeMetricFamily] = {}
     for worker, _, alive_seconds, _, detail in seen.workers:
         alive.add_metric((worker,), alive_seconds)
         for name, value in detail.items():
             if isinstance(value, int | float) and name.isidentifier():
-                metric = f"aviary_worker_{name}"
+                metric = f"worker_{name}"
                 family = details.setdefault(
                     name, GaugeMetricFamily(metric, "A worker's own count.", labels=("worker",))
                 )
@@ -148,4 +144,4 @@ def _workers(seen: Seen) -> Iterator[Metric]:
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:
-    return GaugeMetricFamily(f"aviary_{name}", text, value=value)
+    return GaugeMetricFamily(name, text, value=value)

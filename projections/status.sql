@@ -1,10 +1,5 @@
 -- How the whole is doing: for /ready and /metrics.
 
--- name: missing_tables
-select coalesce(array_agg(name), '{}')
-from unnest(%(tables)s::text[]) as name
-where to_regclass(name) is null
-
 -- name: head
 select position
 from log_head

@@ -78,16 +78,16 @@ def test_metrics_tell_what_happened(live: Live) -> None:
     live.beat("dispatcher")
     text = live.client.get("/metrics").text
     for line in (
-        'aviary_commands_total{command="order.place",outcome="accepted"} 1.0',
-        'aviary_commands_total{command="order.place",outcome="refused"} 1.0',
-        f"aviary_log_position {live.head():.1f}",
-        'aviary_projection_lag_events{projection="orders"} 0.0',
-        "aviary_order_outcome_unknown 1.0",
-        'aviary_worker_venue_calls{worker="dispatcher"} 3.0',
-        'aviary_http_requests_total{method="POST",route="/trading/orders",status="201"} 1.0',
-        'aviary_http_requests_total{method="POST",route="/trading/orders",status="404"} 1.0',
-        'aviary_http_request_seconds_count{method="POST",route="/trading/orders"} 2.0',
-        "aviary_commands_in_flight 0.0",
+        'commands_total{command="order.place",outcome="accepted"} 1.0',
+        'commands_total{command="order.place",outcome="refused"} 1.0',
+        f"log_position {live.head():.1f}",
+        'projection_lag_events{projection="orders"} 0.0',
+        "order_outcome_unknown 1.0",
+        'worker_venue_calls{worker="dispatcher"} 3.0',
+        'http_requests_total{method="POST",route="/trading/orders",status="201"} 1.0',
+        'http_requests_total{method="POST",route="/trading/orders",status="404"} 1.0',
+        'http_request_seconds_count{method="POST",route="/trading/orders"} 2.0',
+        "commands_in_flight 0.0",
     ):
         assert line in text.splitlines(), line
     assert httpx.get(f"{live.url}/metrics").status_code == 401
