@@ -55,6 +55,14 @@ class Process:
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
 
+    def takes_sigterm(self) -> bool:
+        """Whether it has a handler of its own for SIGTERM by now, or has ended."""
+        if self.poll() is not None:
+            return True
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        caught = next(line for line in status.splitlines() if line.startswith("SigCgt:"))
+        return bool(int(caught.split()[1], 16) >> (signal.SIGTERM - 1) & 1)
+
     @property
     def pid(self) -> int:
         assert self._process is not None

@@ -15,7 +15,7 @@ from adapters.postgres.embedded import EmbeddedPostgres
 from adapters.postgres.log import PostgresLog
 from commands.committer import Committer
 from tests.faults.clients import Client, HttpClient, WriterClient
-from tests.faults.processes import Process, free_port
+from tests.faults.processes import Process, free_port, until
 from tests.postgres_fixture import Database, fresh_database
 from tests.venues.paper_process import PaperProcess
 from workers.database import Dsns, migrate_for
@@ -89,6 +89,8 @@ class World:
         """End every worker politely, and insist that each ends well."""
         for process in self.processes:
             if process.name.startswith("worker") and process.poll() is None:
+                # One that was only just started still dies of the signal instead of taking it.
+                until(process.takes_sigterm, f"{process.name} has started")
                 code = process.stop()
                 assert code == 0, f"{process.name} ended with {code}, see {process.log}"
 
