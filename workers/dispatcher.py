@@ -40,7 +40,7 @@ ROUND_SECONDS = 0.01
 class DispatcherLimits(Struct, frozen=True):
     window_seconds: float = 5.0
     lease_seconds: float = 10.0
-    in_flight_max: int = 384
+    in_flight_max: int = 128
     retry_first_seconds: float = 0.5
     retry_max_seconds: float = 30.0
 

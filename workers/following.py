@@ -15,8 +15,8 @@ from workers.pulse import Pulse
 
 _log = logging.getLogger(__name__)
 IDLE_SECONDS = 1.0
-GATHER_BELOW_EVENTS = 200
-GATHER_SECONDS = 0.03
+GATHER_BELOW_EVENTS = 100
+GATHER_SECONDS = 0.01
 """After a small page: what arrives meanwhile shares the next transaction."""
 
 
