@@ -40,6 +40,14 @@ def command_id_in(client_order_id: str) -> str | None:
     return decoded.hex() if len(decoded) == COMMAND_ID_BYTES else None
 
 
+def remember(memory: OrderedDict[str, Any], name: str, value: object) -> None:
+    """Keep the latest ones only."""
+    memory[name] = value
+    memory.move_to_end(name)
+    while len(memory) > _REMEMBERED_MAX:
+        memory.popitem(last=False)
+
+
 class Desk:
     def __init__(self, account: str, connector: str, venue: Venue, committer: Committer) -> None:
         self.account = account
@@ -109,7 +117,7 @@ class Desk:
         if name not in self._accepted and seen.status != "rejected":
             accepted = RecordAccepted(seen.exchange_order_id)
             await self.record(name, accepted, causation_id=causation_id)
-            self._remember(self._accepted, name, None)
+            remember(self._accepted, name, None)
         if seen.status in ("cancelled", "expired"):
             closed = RecordClosed(seen.status, seen.reason or "")
             await self.record(name, closed, causation_id=causation_id)
@@ -130,9 +138,9 @@ class Desk:
             trade.executed_at_us,
         )
         outcome = await self.record(name, fill)
-        self._remember(self._trades, trade_key, None)
+        remember(self._trades, trade_key, None)
         if outcome.events:
-            self._remember(self.filled, name, plus(self.filled.get(name, ZERO), trade.quantity))
+            remember(self.filled, name, plus(self.filled.get(name, ZERO), trade.quantity))
             self.counts["fills"] += 1
 
     async def record_trades_of(self, pair: str, client_order_id: str) -> int:
@@ -141,10 +149,3 @@ class Desk:
         for trade in trades:
             await self.record_trade(trade)
         return len(trades)
-
-    @staticmethod
-    def _remember(memory: OrderedDict[str, Any], name: str, value: object) -> None:
-        memory[name] = value
-        memory.move_to_end(name)
-        while len(memory) > _REMEMBERED_MAX:
-            memory.popitem(last=False)

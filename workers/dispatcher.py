@@ -12,7 +12,6 @@ import socket
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any
 
 import psycopg
 from msgspec import Struct
@@ -24,14 +23,13 @@ from commands.committer import Committer
 from commands.request import LeaseLost
 from projections.open_effects import EffectRow
 from workers import effects, sending
-from workers.desk import Desk
+from workers.desk import Desk, remember
 from workers.listening import Listener
 from workers.projector import CHANNEL
 from workers.pulse import Pulse
 from workers.reconciling import our_orders, reconcile, record_reconciliation
 
 _log = logging.getLogger(__name__)
-_REMEMBERED_MAX = 20_000
 SETTLED_SECONDS = 10.0
 ROUND_SECONDS = 0.01
 """Rounds come no faster, so that what falls due together is fetched together."""
@@ -232,7 +230,7 @@ class Dispatcher:
     async def _do(self, desk: Desk, effect: EffectRow, lease: int) -> bool:
         match effect.kind:
             case "place":
-                self._remember(self._ours, effect.client_order_id, None)
+                remember(self._ours, effect.client_order_id, None)
                 return await sending.place(desk, effect, lease, self._limits.window_seconds)
             case "resolve":
                 return await sending.resolve(desk, effect)
@@ -263,7 +261,7 @@ class Dispatcher:
             return True
         if client_order_id not in await our_orders(self._side, [client_order_id]):
             return False
-        self._remember(self._ours, client_order_id, None)
+        remember(self._ours, client_order_id, None)
         return True
 
     def _report(self) -> None:
@@ -273,9 +271,3 @@ class Dispatcher:
                 detail[name] = detail.get(name, 0) + count
         missing = ", ".join(sorted(self._desks_missing))
         self._pulse.beat(f"no venue for {missing}" if missing else "running", detail=detail)
-
-    @staticmethod
-    def _remember(memory: OrderedDict[str, Any], name: str, value: object) -> None:
-        memory[name] = value
-        while len(memory) > _REMEMBERED_MAX:
-            memory.popitem(last=False)

@@ -12,7 +12,6 @@ import psycopg
 from eventsourcing.persistence import ProgrammingError, StoredEvent
 from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.rows import DictRow
 
 from domain.log import Recorded
 
@@ -88,16 +87,3 @@ class LogRecorder(PostgresApplicationRecorder):
             ),
             prepare=True,
         )
-
-
-def recorded(row: DictRow) -> Recorded:
-    """A row of `events` as the log's own noun."""
-    return Recorded(
-        row["notification_id"],
-        row["originator_id"],
-        row["originator_version"],
-        row["topic"],
-        row["state"],
-        row["metadata"],
-        row["seal"],
-    )

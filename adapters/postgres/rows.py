@@ -10,8 +10,6 @@ from typing import Any
 import msgspec
 import psycopg
 
-from domain.log import StoreUnavailable
-
 
 class CheckpointMoved(Exception):  # noqa: N818 - says what is so
     """Another projector has moved this checkpoint: this one is a zombie and saved nothing."""
@@ -100,9 +98,3 @@ def park(connection: psycopg.Connection[Any], entries: Sequence[tuple[str, str, 
             on conflict do nothing""",
             entries,
         )
-
-
-def require(row: tuple[Any, ...] | None, sentence: str) -> tuple[Any, ...]:
-    if row is None:
-        raise StoreUnavailable(sentence)
-    return row
