@@ -37,6 +37,15 @@ class Settings(Struct, frozen=True, kw_only=True):
     paper_speed: float = 1.0
     paper_faults: str = ""
     paper_test_mode: bool = False
+    kafka_bootstrap_servers: tuple[str, ...] = ()
+    kafka_topic_prefix: str = "aviary"
+    kafka_partitions: int = 12
+    kafka_replication: int = 1
+    kafka_security: str = "plaintext"
+    kafka_mechanism: str = "scram-sha-256"
+    kafka_username: str = ""
+    kafka_password: str = ""
+    kafka_ca_file: Path | None = None
     cors_allow_origins: tuple[str, ...] = ()
     cors_allow_origin_regex: str | None = None
     in_flight_max: int = 2048
@@ -48,6 +57,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     send_window_seconds: float = 5.0
     lease_seconds: float = 10.0
     lag_max_events: int = 10000
+    followers_max: int = 200
 
     def __repr__(self) -> str:
         shown = {field: getattr(self, field) for field in self.__struct_fields__}
@@ -72,6 +82,15 @@ _READERS: dict[str, tuple[Callable[[str], Any], bool]] = {
     "paper_speed": (values.number(0.001, 1_000_000), False),
     "paper_faults": (values.text, False),
     "paper_test_mode": (values.switch, False),
+    "kafka_bootstrap_servers": (values.host_ports, False),
+    "kafka_topic_prefix": (values.topic_prefix, False),
+    "kafka_partitions": (values.whole(1, 1000), False),
+    "kafka_replication": (values.whole(1, 100), False),
+    "kafka_security": (values.one_of("plaintext", "ssl", "sasl_plaintext", "sasl_ssl"), False),
+    "kafka_mechanism": (values.one_of("plain", "scram-sha-256", "scram-sha-512"), False),
+    "kafka_username": (values.text, False),
+    "kafka_password": (str, True),
+    "kafka_ca_file": (Path, False),
     "cors_allow_origins": (values.origins, False),
     "cors_allow_origin_regex": (values.pattern, False),
     "in_flight_max": (values.whole(1, 1_000_000), False),
@@ -83,8 +102,16 @@ _READERS: dict[str, tuple[Callable[[str], Any], bool]] = {
     "send_window_seconds": (values.number(0.1, 3600), False),
     "lease_seconds": (values.number(1, 3600), False),
     "lag_max_events": (values.whole(1, 1_000_000_000), False),
+    "followers_max": (values.whole(0, 100_000), False),
 }
-_FOREIGN = ("username", "password", "database_url", "cors_allow_origins", "cors_allow_origin_regex")
+_FOREIGN = (
+    "username",
+    "password",
+    "database_url",
+    "kafka_bootstrap_servers",
+    "cors_allow_origins",
+    "cors_allow_origin_regex",
+)
 
 
 def _name(field: str) -> str:
@@ -145,4 +172,9 @@ def _check_together(settings: Settings) -> None:
             "AVIARY_RATE_BURST",
             f"{settings.rate_burst} is less than the {settings.rate_per_second} of "
             "AVIARY_RATE_PER_SECOND. Raise it at least to that",
+        )
+    if settings.kafka_security.startswith("sasl") and not settings.kafka_username:
+        raise BadSetting(
+            "AVIARY_KAFKA_USERNAME",
+            f"AVIARY_KAFKA_SECURITY={settings.kafka_security} needs a user name and a password",
         )

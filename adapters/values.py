@@ -12,6 +12,7 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 _KEY_BYTES = 32
+_PORT_MAX = 65535
 
 
 class BadSetting(ValueError):  # noqa: N818 - reads as the fact it states
@@ -71,6 +72,21 @@ def one_of(*allowed: str) -> Callable[[str], str]:
         return raw.strip().lower()
 
     return read
+
+
+def host_ports(raw: str) -> tuple[str, ...]:
+    found = tuple(part.strip() for part in raw.split(",") if part.strip())
+    for part in found:
+        host, _, port = part.rpartition(":")
+        if not host or not re.fullmatch(r"[0-9]{1,5}", port) or not 0 < int(port) <= _PORT_MAX:
+            raise ValueError("host:port, or several separated by commas")
+    return found
+
+
+def topic_prefix(raw: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", raw):
+        raise ValueError("1 to 100 letters, digits, dots, dashes or underscores")
+    return raw
 
 
 def postgres_url(raw: str) -> str:

@@ -20,7 +20,7 @@ _CLOSE_SECONDS = 3.0
 PAUSE_MAX_SECONDS = 5.0
 WAITERS_MAX = 10_000
 _POSITION = """
-select coalesce(min(position), 0) from checkpoints where right(projection, 8) <> '__shadow'
+select coalesce(min(position), 0) from read_positions
 """
 
 

@@ -5,9 +5,10 @@ from typing import Any
 
 from msgspec import Struct
 
+from commands.codec import LogIsNewer
 from domain import account, actor, order, order_messages, reconciliation
 from domain.events import Event
-from domain.log import Routing
+from domain.log import Recorded, Routing
 
 
 class Aggregate(Struct, frozen=True):
@@ -16,6 +17,8 @@ class Aggregate(Struct, frozen=True):
     evolve: Callable[[Any, Any], Any]
     guards: Callable[[Any], tuple[str, ...]]
     routing: Callable[[Any], Routing]
+    topic: str
+    """The last word of its Kafka topic's name."""
 
 
 def _no_guards(_command: object) -> tuple[str, ...]:
@@ -43,6 +46,7 @@ AGGREGATES: Mapping[str, Aggregate] = {
         account.evolve,
         _no_guards,
         account.routing,
+        "accounts",
     ),
     "actor": Aggregate(
         actor.Actor(),
@@ -50,6 +54,7 @@ AGGREGATES: Mapping[str, Aggregate] = {
         actor.evolve,
         _no_guards,
         actor.routing,
+        "actors",
     ),
     "reconciliation": Aggregate(
         reconciliation.Reconciliation(),
@@ -57,10 +62,26 @@ AGGREGATES: Mapping[str, Aggregate] = {
         reconciliation.evolve,
         reconciliation.guards,
         reconciliation.routing,
+        "reconciliations",
     ),
-    "order": Aggregate(order.Order(), _decide_order, order.evolve, order.guards, order.routing),
+    "order": Aggregate(
+        order.Order(), _decide_order, order.evolve, order.guards, order.routing, "orders"
+    ),
 }
 
 
 def aggregate_of(stream: str) -> Aggregate:
     return AGGREGATES[stream.partition("-")[0]]
+
+
+def topics(prefix: str) -> tuple[str, ...]:
+    """Every Kafka topic that there is, in a fixed order."""
+    return tuple(sorted(f"{prefix}.{aggregate.topic}" for aggregate in AGGREGATES.values()))
+
+
+def topic_of(recorded: Recorded, prefix: str) -> str:
+    """The Kafka topic of an event; LogIsNewer where this version has no such aggregate."""
+    aggregate = AGGREGATES.get(recorded.stream.partition("-")[0])
+    if aggregate is None:
+        raise LogIsNewer(recorded.tag, recorded.position)
+    return f"{prefix}.{aggregate.topic}"

@@ -8,7 +8,7 @@ where key = %(key)s
 -- name: all
 select
     (
-        select coalesce(min(position), 0) from checkpoints where right(projection, 8) <> '__shadow'
+        select coalesce(min(position), 0) from read_positions
     ) as position,
     (
         select coalesce(json_agg(

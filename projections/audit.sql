@@ -65,7 +65,7 @@ recorded_at_us <= %(to_time)s
 -- name: parked
 select
     (
-        select coalesce(min(position), 0) from checkpoints where right(projection, 8) <> '__shadow'
+        select coalesce(min(position), 0) from read_positions
     ) as position,
     (
         select coalesce(json_agg(to_json(keys) order by keys.first_position), '[]')::text

@@ -150,4 +150,6 @@ def wire_status(row: OrderRow) -> str:
             return "SUBMITTED"
 
 
-PROJECTION = Projection("orders", OrderRow, tags_of(messages.Event), keys, evolve)
+PROJECTION = Projection(
+    "orders", OrderRow, tags_of(messages.Event), keys, evolve, is_keyed_by_stream=True
+)

@@ -17,7 +17,7 @@ shown as (
 )
 select
     (
-        select coalesce(min(position), 0) from checkpoints where right(projection, 8) <> '__shadow'
+        select coalesce(min(position), 0) from read_positions
     ) as position,
     (select count(*) > %(limit)s from page) as has_more,
     (select min(created_position) from shown) as last,
@@ -39,7 +39,7 @@ shown as (
 )
 select
     (
-        select coalesce(min(position), 0) from checkpoints where right(projection, 8) <> '__shadow'
+        select coalesce(min(position), 0) from read_positions
     ) as position,
     (select count(*) > %(limit)s from page) as has_more,
     (select max(created_position) from shown) as last,

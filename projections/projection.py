@@ -30,3 +30,6 @@ class Projection(Struct, frozen=True):
     """Tags whose events may touch a row; others are passed over without a look."""
     keys: Callable[[Fact], tuple[str, ...]]
     evolve: Callable[[Any, Fact, str], Any]
+    is_keyed_by_stream: bool = False
+    """Each row comes from the events of one stream alone, so it may be fed from Kafka, where only
+    the order within a stream is kept."""

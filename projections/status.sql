@@ -6,18 +6,18 @@ from log_head
 
 -- name: checkpoints
 select projection, position
-from checkpoints
+from read_positions
 order by projection
 
 -- name: workers
-select
+select distinct on (name)
     name,
     state,
     extract(epoch from now() - alive_at)::float8 as alive_seconds,
     position,
     detail
 from workers
-order by name
+order by name, state = 'running' and alive_at > now() - interval '15 seconds' desc, alive_at desc
 
 -- name: unknown_outcomes
 select

@@ -54,4 +54,6 @@ def evolve(_row: TradeRow | None, fact: Fact, key: str) -> TradeRow:
     )
 
 
-PROJECTION = Projection("trades", TradeRow, tags_of(OrderFilled), keys, evolve)
+PROJECTION = Projection(
+    "trades", TradeRow, tags_of(OrderFilled), keys, evolve, is_keyed_by_stream=True
+)

@@ -16,7 +16,7 @@ shown as (
 )
 select
     (
-        select coalesce(min(position), 0) from checkpoints where right(projection, 8) <> '__shadow'
+        select coalesce(min(position), 0) from read_positions
     ) as position,
     (select count(*) > %(limit)s from page) as has_more,
     (select min(position) from shown) as last,

@@ -32,7 +32,8 @@ def migrated(cluster: EmbeddedPostgres) -> Callable[[], Database]:
 
 
 _EMPTY = """
-truncate events, receipts, leases, checkpoints, parked, orders, trades, open_effects, api_keys;
+truncate events, receipts, leases, checkpoints, parked, orders, trades, open_effects, api_keys,
+    relays, relay_partitions, feed_partitions;
 update log_head set position = 0, seal = decode(repeat('00', 32), 'hex')
 """
 

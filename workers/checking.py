@@ -98,7 +98,7 @@ def _examine_log(
 ) -> list[tuple[str, str, bool]]:
     head = _stored_head(reader)
     findings = [("log", f"{head.position} events", True)]
-    for name, position in reader.execute("select projection, position from checkpoints"):
+    for name, position in reader.execute("select projection, position from read_positions"):
         behind = head.position - position
         is_well = behind <= settings.lag_max_events
         findings.append((f"read model {name}", f"{behind} events behind", is_well))

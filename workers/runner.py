@@ -32,13 +32,10 @@ insert into workers (name, process, state, position, detail)
 select name, %(process)s, state, position, detail
 from jsonb_to_recordset(%(pulses)s::jsonb)
     as p (name text, state text, position bigint, detail jsonb)
-on conflict (name) do update set
-    process = excluded.process,
+on conflict (name, process) do update set
     state = excluded.state,
     position = excluded.position,
     detail = excluded.detail,
-    started_at = case when workers.process = excluded.process
-        then workers.started_at else now() end,
     alive_at = now()
 """
 
