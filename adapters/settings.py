@@ -1,7 +1,8 @@
 """Everything that can be set from outside: read once, checked, named after what was wrong.
 
 Values come from the environment, then from a `.env` file, then from the defaults below; an empty
-value means the default. `.env.example` documents every name.
+value means the default. A secret may also be read from a file (adapters/secret_files.py).
+`.env.example` documents every name.
 """
 
 import difflib
@@ -12,7 +13,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from adapters import values
+from adapters import secret_files, values
 from adapters.env_file import read
 from adapters.values import BadSetting
 
@@ -119,6 +120,8 @@ def _name(field: str) -> str:
 
 
 NAMES = {_name(field): field for field in _READERS}
+SECRETS = tuple(name for name, field in NAMES.items() if _READERS[field][1])
+FILE_NAMES = tuple(name + secret_files.SUFFIX for name in SECRETS)
 
 
 def load(
@@ -126,12 +129,10 @@ def load(
 ) -> Settings:
     """Return the settings, or raise BadSetting for the first value or name that is wrong."""
     environ = os.environ if environ is None else environ
-    given = {**(read(env_file) if env_file is not None else {}), **environ}
-    for name in sorted(given):
-        if name.startswith(_OURS) and name not in NAMES and not name.startswith(_TEST_NAMES):
-            near = difflib.get_close_matches(name, NAMES, n=1)
-            hint = f"Did you mean {near[0]}?" if near else "See .env.example for those there are."
-            raise BadSetting(name, f"there is no such setting. {hint}")
+    from_file = read(env_file) if env_file is not None else {}
+    _check_names({**from_file, **environ})
+    # Each source by itself: the environment wins over the file in whichever form it speaks.
+    given = secret_files.resolve(from_file, SECRETS) | secret_files.resolve(environ, SECRETS)
     found = {
         field: _parse(name, field, given[name])
         for name, field in NAMES.items()
@@ -141,6 +142,15 @@ def load(
     settings = Settings(**found)
     _check_together(settings)
     return settings
+
+
+def _check_names(given: Mapping[str, str]) -> None:
+    known = (*NAMES, *FILE_NAMES)
+    for name in sorted(given):
+        if name.startswith(_OURS) and name not in known and not name.startswith(_TEST_NAMES):
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"Did you mean {near[0]}?" if near else "See .env.example for those there are."
+            raise BadSetting(name, f"there is no such setting. {hint}")
 
 
 def _parse(name: str, field: str, raw: str) -> Any:

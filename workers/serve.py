@@ -35,7 +35,8 @@ def serve(settings: Settings, announce: Callable[[], None]) -> int:
         "AVIARY_DATA_DIR": str(settings.data_dir.absolute()),
     }
     owners = dict(environment)
-    environment.pop("AVIARY_MIGRATE_DATABASE_URL", None)  # Only the migration speaks as the owner.
+    for name in ("AVIARY_MIGRATE_DATABASE_URL", "AVIARY_MIGRATE_DATABASE_URL_FILE"):
+        environment.pop(name, None)  # Only the migration speaks as the owner.
     children: list[Runnable] = []
     if settings.database_url is None:
         server = EmbeddedPostgres(settings.data_dir)
@@ -114,6 +115,7 @@ def _paper(settings: Settings, environment: dict[str, str]) -> Child:
     token = secrets.token_urlsafe(32)
     environment["AVIARY_PAPER_URL"] = f"http://127.0.0.1:{port}"
     environment["AVIARY_PAPER_TOKEN"] = token
+    environment.pop("AVIARY_PAPER_TOKEN_FILE", None)
     argv = paper_argv(settings, port)
     if sys.platform == "linux":
         argv += ["--exit-with-parent", str(os.getpid())]
