@@ -21,10 +21,14 @@ class AddConnector(Struct, frozen=True, tag="account.add_connector"):
 
 
 class AccountOpened(Struct, frozen=True, tag="account.opened.v1"):
+    """The account exists."""
+
     account: str
 
 
 class ConnectorAdded(Struct, frozen=True, tag="account.connector_added.v1"):
+    """The account may trade on the connector."""
+
     account: str
     connector: str
 

@@ -28,14 +28,20 @@ class RevokeKey(Struct, frozen=True, tag="actor.revoke_key"):
 
 
 class KeyCreated(Struct, frozen=True, tag="actor.key_created.v1"):
+    """An API key exists."""
+
     key_id: str
     name: str
     scopes: tuple[str, ...]
     secret_sha256: str
+    """Hexadecimal."""
     expires_at_us: int | None = None
+    """Null where it never expires."""
 
 
 class KeyRevoked(Struct, frozen=True, tag="actor.key_revoked.v1"):
+    """An API key opens nothing any more."""
+
     key_id: str
     reason: str = ""
 

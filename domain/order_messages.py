@@ -79,26 +79,40 @@ class RecordNotFound(Struct, frozen=True, tag="order.record_not_found"):
 
 
 class OrderPlaced(Struct, frozen=True, tag="order.placed.v1"):
+    """The order is wanted; nothing was sent to the venue yet."""
+
     account: str
     connector: str
     pair: str
+    """Base and quote, such as `BTC-USDT`."""
     side: Side
     order_type: OrderType
     quantity: Decimal
+    """In base units, cut to the venue's lot."""
     price: Decimal | None
+    """The limit in quote per base, cut to the venue's tick; null for a market order."""
     position_action: PositionAction
     client_order_id: str
     asked_quantity: Decimal | None = None
+    """What the client wrote, where the venue's lot made `quantity` differ from it."""
     asked_price: Decimal | None = None
+    """What the client wrote, where the venue's tick made `price` differ from it."""
 
 
 class OrderDispatched(Struct, frozen=True, tag="order.dispatched.v1"):
+    """From here on a request may reach the venue; written before it is sent."""
+
     attempt: int
+    """Counts from 1."""
     lease: int
+    """Number of the lease under which the dispatcher acts for the account."""
     send_by_us: int
+    """The venue refuses the request after this time."""
 
 
 class OrderAccepted(Struct, frozen=True, tag="order.accepted.v1"):
+    """The venue has the order."""
+
     exchange_order_id: str
 
 
@@ -109,24 +123,34 @@ class OrderFound(Struct, frozen=True, tag="order.found.v1"):
 
 
 class OrderRejectedByVenue(Struct, frozen=True, tag="order.rejected.v1"):
+    """The venue refused the order; a fill may still show that it was there after all."""
+
     code: str
+    """The venue's own, as it wrote it."""
     text: str
     attempt: int
 
 
 class OrderFilled(Struct, frozen=True, tag="order.filled.v1"):
+    """One trade of the order, once, however often the venue told it."""
+
     trade_id: str
+    """The venue's."""
     side: Side
     quantity: Decimal
+    """Of this trade, in base units."""
     price: Decimal
+    """In quote per base."""
     fee: Decimal
+    """In units of `fee_token`."""
     fee_token: str
     is_maker: bool
     executed_at_us: int
+    """By the venue's clock."""
 
 
 class CancelRequested(Struct, frozen=True, tag="order.cancel_requested.v1"):
-    pass
+    """Somebody wants the order cancelled; it may still be filled."""
 
 
 class OrderWithdrawn(Struct, frozen=True, tag="order.withdrawn.v1"):
@@ -134,15 +158,21 @@ class OrderWithdrawn(Struct, frozen=True, tag="order.withdrawn.v1"):
 
 
 class OrderCancelled(Struct, frozen=True, tag="order.cancelled.v1"):
+    """The order rests at the venue no longer; what was filled before stays filled."""
+
     reason: str
     by: Literal["us", "venue"]
 
 
 class OrderExpired(Struct, frozen=True, tag="order.expired.v1"):
+    """The venue ended the order by its own terms."""
+
     reason: str
 
 
 class OrderOutcomeUnknown(Struct, frozen=True, tag="order.outcome_unknown.v1"):
+    """A request was sent and no answer came: the order may be at the venue or not."""
+
     reason: str
     attempt: int
 
@@ -154,6 +184,8 @@ class OrderNotAtVenue(Struct, frozen=True, tag="order.not_at_venue.v1"):
 
 
 class OrderUndeliverable(Struct, frozen=True, tag="order.undeliverable.v1"):
+    """Given up after so many attempts, none of which is at the venue."""
+
     attempts: int
 
 

@@ -33,12 +33,16 @@ class RecordReconciliation(Struct, frozen=True, tag="reconciliation.record"):
 
 
 class ReconciliationRequested(Struct, frozen=True, tag="reconciliation.requested.v1"):
+    """Our orders and trades are to be compared with the venue's."""
+
     account: str
     connector: str
     due_us: int
 
 
 class Reconciled(Struct, frozen=True, tag="reconciliation.recorded.v1"):
+    """They were compared; what differed is in events of the orders themselves."""
+
     account: str
     connector: str
     orders_checked: int
