@@ -33,12 +33,13 @@ _log = logging.getLogger(__name__)
 SETTLED_SECONDS = 10.0
 ROUND_SECONDS = 0.01
 """Rounds come no faster, so that what falls due together is fetched together."""
+DESKS_SECONDS = 0.1
 
 
 class DispatcherLimits(Struct, frozen=True):
     window_seconds: float = 5.0
     lease_seconds: float = 10.0
-    in_flight_max: int = 128
+    in_flight_max: int = 256
     retry_first_seconds: float = 0.5
     retry_max_seconds: float = 30.0
 
@@ -62,6 +63,7 @@ class Dispatcher:
         self._desks: dict[tuple[str, str], Desk] = {}
         self._leases: dict[str, int] = {}
         self._leased_at = 0.0
+        self._desks_at = 0.0
         self._accounts_tried: set[str] = set()
         self._desks_missing: set[str] = set()
         self._listeners: list[asyncio.Task[None]] = []
@@ -127,7 +129,10 @@ class Dispatcher:
         return max(0.01, min([0.5, *waits]))
 
     async def _keep_leases(self) -> None:
+        if time.monotonic() < self._desks_at + DESKS_SECONDS:
+            return
         desks = await effects.desks(self._connection)
+        self._desks_at = time.monotonic()
         accounts = sorted({account for account, _ in desks} | {a for a, _ in self._desks})
         is_due = time.monotonic() - self._leased_at > self._limits.lease_seconds / 3
         if accounts and (is_due or not set(accounts) <= self._accounts_tried):
