@@ -99,7 +99,9 @@ def api(
 
 @app.command()
 def worker(
-    name: Annotated[str, typer.Argument(help="dispatcher, projector, scheduler, all or paper.")],
+    name: Annotated[
+        str, typer.Argument(help="dispatcher, projector, scheduler, relay, all or paper.")
+    ],
 ) -> None:
     """Run one worker, or all of them, in this process."""
     from workers import processes
@@ -108,9 +110,13 @@ def worker(
     settings = _settings()
     if name == "paper":
         _run_paper(settings)
-    names = processes.NAMES if name == "all" else (name,)
-    if not set(names) <= set(processes.NAMES):
-        raise typer.BadParameter(f"{name!r} is none of {', '.join(processes.NAMES)}, all, paper")
+    known = processes.names(settings)
+    if name == "relay" and name not in known:
+        err.print("There is no Kafka to publish to: set KAFKA_BOOTSTRAP_SERVERS=host:port.")
+        raise typer.Exit(EXIT_UNREADABLE)
+    names = known if name == "all" else (name,)
+    if not set(names) <= set(known):
+        raise typer.BadParameter(f"{name!r} is none of {', '.join(known)}, all, paper")
     with database(settings) as dsns:
         _run_async(processes.run_named(names, settings, dsns.app))
 

@@ -18,6 +18,11 @@ from workers.scheduler import run_scheduler
 NAMES = ("dispatcher", "projector", "scheduler")
 
 
+def names(settings: Settings) -> tuple[str, ...]:
+    """Every worker there is to run; the relay only where there is a Kafka."""
+    return (*NAMES, "relay") if settings.kafka_bootstrap_servers else NAMES
+
+
 def venue_for(settings: Settings, connector: str, account: str) -> Venue:
     """The venue behind a connector's name; raises LookupError for one that is not built in."""
     if connector != "paper" or settings.paper_url is None:
@@ -62,4 +67,14 @@ def _workers(settings: Settings, dsn: str, committer: Committer) -> Mapping[str,
     async def schedule(pulse: Pulse, stopping: asyncio.Event) -> None:
         await run_scheduler(dsn, committer, settings.reconcile_seconds, pulse, stopping)
 
-    return {"dispatcher": dispatch, "projector": project, "scheduler": schedule}
+    async def relay(pulse: Pulse, stopping: asyncio.Event) -> None:
+        from workers.relay import run_relay
+
+        await run_relay(settings, dsn, pulse, stopping)
+
+    return {
+        "dispatcher": dispatch,
+        "projector": project,
+        "scheduler": schedule,
+        "relay": relay,
+    }
