@@ -1,4 +1,4 @@
-"""The broker that other tests trust: what it acknowledged stays, whatever happens to its process."""
+"""The broker that other tests trust: what it acknowledged stays, whatever befalls its process."""
 
 import uuid
 from collections.abc import Callable
