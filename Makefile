@@ -40,6 +40,7 @@ test-all: install-dev
 lint: install-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/aviary schema check
 
 types: install-dev
 	$(BIN)/mypy

@@ -113,7 +113,7 @@ SAMPLES: Mapping[str, Event] = {
         UNDELIVERABLE,
     )
 }
-"""One of every event; their bytes are pinned in tests/log/golden_events.json."""
+"""One of every event; their bytes are pinned in docs/events/examples."""
 
 amounts = st.decimals(
     min_value=Decimal("0.1"), max_value=3, places=1, allow_nan=False, allow_infinity=False
