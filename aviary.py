@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from adapters.settings import Settings, load
 from adapters.values import BadSetting
+from workers.schema_app import schema
 
 app = typer.Typer(
     help="Aviary: the control plane of a fleet of trading bots.", no_args_is_help=True
@@ -23,6 +24,7 @@ keys = typer.Typer(help="API keys.", no_args_is_help=True)
 parked = typer.Typer(help="Events that a read model could not fold.", no_args_is_help=True)
 app.add_typer(keys, name="key")
 app.add_typer(parked, name="parked")
+app.add_typer(schema, name="schema")
 out = Console()
 err = Console(stderr=True)
 
