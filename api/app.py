@@ -8,7 +8,7 @@ from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 
 from adapters.settings import Settings
-from api import audit, audit_verify, docs, keys, status, trading, trading_lists
+from api import audit, audit_verify, docs, keys, status, stream, trading, trading_lists
 from api.auth import Authenticator
 from api.bearers import Bearers
 from api.cursors import Cursors
@@ -41,12 +41,13 @@ _HANDLERS = (
     audit.command,
     audit.parked,
     audit.retry_parked,
+    stream.stream,
     audit_verify.verify,
     keys.create_key,
     keys.list_keys,
     keys.revoke_key,
 )
-_CORS_HEADERS = ["Authorization", "Content-Type", "Idempotency-Key", "Prefer"]
+_CORS_HEADERS = ["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID", "Prefer"]
 _SHOWN_HEADERS = [
     *("Command-Id", "Log-Position", "Idempotency-Replayed", "Preference-Applied", "Retry-After"),
 ]
@@ -112,6 +113,7 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
     try:
         yield
     finally:
+        await deps.tail.close()
         await deps.hub.close()
         await deps.markets.close()
         await deps.pool.close()

@@ -7,10 +7,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from api.schemas import Limit, Position, Text, Time
 
 
-class EventFilter(Struct, frozen=True):
-    limit: Limit = 100
-    order: Literal["asc", "desc"] = "desc"
-    cursor: Annotated[str, Meta(max_length=400)] | None = None
+class EventMatch(Struct, frozen=True):
     stream: Text | None = None
     tag: Text | None = None
     actor: Text | None = None
@@ -20,6 +17,12 @@ class EventFilter(Struct, frozen=True):
     to_time: Time | None = None
     after: Position | None = None
     before: Position | None = None
+
+
+class EventFilter(EventMatch, frozen=True):
+    limit: Limit = 100
+    order: Literal["asc", "desc"] = "desc"
+    cursor: Annotated[str, Meta(max_length=400)] | None = None
 
 
 class StreamFilter(Struct, frozen=True):

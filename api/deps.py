@@ -10,6 +10,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from adapters.settings import Settings
 from api.hub import Hub
+from api.log_tail import LogTail
 from api.markets import Markets
 from commands.committer import Committer
 from commands.store import Store
@@ -26,6 +27,7 @@ class Deps(Struct, frozen=True, kw_only=True):
     pool: Pool
     """Of reader connections; opened and closed by the app."""
     hub: Hub
+    tail: LogTail
     markets: Markets
     hash_key: bytes
     """The same after every restart, or a repeated request would look like another one."""

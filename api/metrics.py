@@ -28,6 +28,8 @@ class Seen(Struct, frozen=True, kw_only=True):
 
     commands: Mapping[tuple[str, str], int]
     commands_in_flight: int
+    followers: int
+    events_sent: int
     login_failures: int
     log_position: int
     checkpoints: Sequence[tuple[str, int]]
@@ -109,6 +111,8 @@ def _families(seen: Seen) -> Iterator[Metric]:
     yield _gauge("commands_in_flight", "Commands under way.", seen.commands_in_flight)
     yield CounterMetricFamily("login_failures", "Refused credentials.", value=seen.login_failures)
     yield _gauge("log_position", "The last position of the log.", seen.log_position)
+    yield _gauge("followers", "Clients that follow the log.", seen.followers)
+    yield CounterMetricFamily("followed_events", "Events sent to them.", value=seen.events_sent)
     lag = GaugeMetricFamily(
         "projection_lag_events", "Events not folded yet.", labels=("projection",)
     )

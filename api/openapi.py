@@ -15,8 +15,8 @@ from msgspec import NODEFAULT, Struct, structs
 
 from api.schemas import Problem
 
-Answer = type[Struct] | tuple[type[Struct], ...] | str
-"""A struct, one of several, or a media type that is not JSON."""
+Answer = type[Struct] | tuple[type[Struct], ...] | str | None
+"""A struct, one of several, a media type that is not JSON, or None for an empty body."""
 
 _REF = "#/components/schemas/{name}"
 _PATH_PARAMETER = {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"}
@@ -52,6 +52,13 @@ _MIN_POSITION = {
     "description": "Wait (5 s at most) until the read models hold this position of the log.",
     "schema": _POSITION,
 }
+_LAST_EVENT_ID = {
+    "name": "Last-Event-ID",
+    "in": "header",
+    "description": "The position after which to go on; it wins over `after`. Without either the "
+    "stream begins with what happens from now on.",
+    "schema": _POSITION,
+}
 
 
 class Operation(Struct, frozen=True):
@@ -61,6 +68,7 @@ class Operation(Struct, frozen=True):
     query: type[Struct] | None = None
     is_command: bool = False
     is_read: bool = False
+    is_stream: bool = False
     errors: tuple[int, ...] = ()
 
 
@@ -108,7 +116,7 @@ def _kinds(operation: Operation) -> Iterable[type[Struct]]:
     for answer in operation.answers.values():
         if isinstance(answer, tuple):
             yield from answer
-        elif not isinstance(answer, str):
+        elif answer is not None and not isinstance(answer, str):
             yield answer
 
 
@@ -175,6 +183,8 @@ def _parameters(path: str, operation: Operation) -> Iterable[dict[str, Any]]:
         yield from (_IDEMPOTENCY_KEY, _PREFER, _DRY_RUN)
     if operation.is_read:
         yield _MIN_POSITION
+    if operation.is_stream:
+        yield _LAST_EVENT_ID
 
 
 def _is_required(field: structs.FieldInfo) -> bool:
@@ -185,6 +195,8 @@ def _response(phrase: str, answer: Answer, *, headers: bool) -> dict[str, Any]:
     shown: dict[str, Any] = {"description": phrase}
     if headers:
         shown["headers"] = {name: {"schema": schema} for name, schema in _HEADERS.items()}
+    if answer is None:
+        return shown
     if isinstance(answer, str):
         shown["content"] = {answer: {"schema": {"type": "string"}}}
     elif isinstance(answer, tuple):

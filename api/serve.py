@@ -22,7 +22,9 @@ from adapters.values import BadSetting
 from api.app import create_app
 from api.deps import Deps, Pool, RetryParked
 from api.hub import Hub
+from api.log_tail import LogTail
 from api.markets import Markets, RulesSource
+from api.wire import Wire
 from commands.committer import Committer, Limits
 
 _POOL_SIZE = 8
@@ -51,7 +53,7 @@ def run(settings: Settings, ready_file: Path | None = None) -> None:
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http="httptools",
+        http=Wire,
         ws="none",
         lifespan="on",
         access_log=False,
@@ -64,17 +66,20 @@ def run(settings: Settings, ready_file: Path | None = None) -> None:
         log_config=None,
     )
     try:
-        _Server(config, ready_file).run()
+        _Server(config, deps.tail, ready_file).run()
     finally:
         deps.committer.close()
         deps.store.close()
 
 
 class _Server(uvicorn.Server):
-    """Says in a file that it listens, and where."""
+    """Says in a file that it listens, and where; its streams do not hold up its end."""
 
-    def __init__(self, config: uvicorn.Config, ready_file: Path | None) -> None:
+    def __init__(
+        self, config: uvicorn.Config, tail: LogTail, ready_file: Path | None = None
+    ) -> None:
         super().__init__(config)
+        self._tail = tail
         self._ready_file = ready_file
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -86,6 +91,10 @@ class _Server(uvicorn.Server):
             draft = self._ready_file.with_suffix(".new")
             draft.write_text(str(port))
             draft.replace(self._ready_file)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._tail.end()
+        await super().shutdown(sockets)
 
 
 def build(settings: Settings) -> Deps:
@@ -109,6 +118,7 @@ def build(settings: Settings) -> Deps:
         store=store,
         pool=reader_pool(dsn),
         hub=Hub(dsn),
+        tail=LogTail(dsn),
         markets=Markets(_venues(settings)),
         hash_key=hmac.digest(master_key(settings), b"request hash", "sha256"),
         retry_parked=_retrier(dsn),

@@ -123,6 +123,8 @@ async def metrics(request: Request[Any, Any, Any]) -> Reply:
     seen = Seen(
         commands=dict(deps.committer.outcomes),
         commands_in_flight=counters.commands_in_flight,
+        followers=deps.tail.followers,
+        events_sent=deps.tail.events_sent,
         login_failures=auth.failures,
         log_position=head[0] if head else 0,
         checkpoints=[(r[0], r[1]) for r in await rows(deps.pool, _SQL["checkpoints"], {})],

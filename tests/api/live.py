@@ -20,6 +20,7 @@ from api import serve
 from api.app import create_app
 from api.deps import Deps
 from api.markets import Markets, RulesSource
+from api.wire import Wire
 from commands.request import Command, Outcome
 from commands.request import Request as CommandRequest
 from tests.postgres_fixture import Database
@@ -101,14 +102,17 @@ class Live:
             )
         )
 
-    def beat(self, *names: str, state: str = "running", seconds: int = 0) -> None:
+    def beat(
+        self, *names: str, process: str = "p", state: str = "running", seconds: int = 0
+    ) -> None:
         """What workers would say of themselves, as if `seconds` from now."""
         for name in names:
             self.sql(
                 "insert into workers (name, process, state, position, detail, alive_at) values "
-                """(%s, 'p', %s, 1, '{"venue_calls": 3, "note": "x"}', """
+                """(%s, %s, %s, 1, '{"venue_calls": 3, "note": "x"}', """
                 "now() + make_interval(secs => %s))",
                 name,
+                process,
                 state,
                 seconds,
             )
@@ -147,7 +151,7 @@ def running(
 @contextmanager
 def listening(app: Litestar) -> Iterator[int]:
     config = uvicorn.Config(
-        app, port=0, loop="uvloop", http="httptools", ws="none", lifespan="on", log_config=None
+        app, port=0, loop="uvloop", http=Wire, ws="none", lifespan="on", log_config=None
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)

@@ -33,7 +33,7 @@ CHECKS = [
 
 @pytest.mark.parametrize("mode", list(GenerationMode))
 def test_every_answer_is_as_the_document_says(shared: Live, mode: GenerationMode) -> None:
-    if not shared.sql("select 1 from workers"):
+    if not shared.sql("select 1 from workers where name = 'projector'"):
         shared.beat("dispatcher", "projector", "scheduler", seconds=3600)
     shared.project()
     document = schemathesis.openapi.from_url(f"{shared.url}/openapi.json")
@@ -54,6 +54,8 @@ def check_answers(
         # what does not fit is refused (a `Prefer` that means nothing is passed over).
         # `min_position` is left out: waiting for a position that never comes ends in a 503.
         (case.query or {}).pop("min_position", None)
+        if operation.path == "/audit/stream":  # would last; the schema is a text without end
+            case.query = (case.query or {}) | {"before": "1"}
         case.call_and_validate(auth=(USER, PASSWORD), checks=CHECKS)
 
     answers_are_documented()
