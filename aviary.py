@@ -6,7 +6,6 @@ import sys
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import urlsplit
 
 import typer
 from msgspec import structs
@@ -15,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from adapters.settings import Settings, load
 from adapters.values import BadSetting
+from workers import names
 from workers.schema_app import schema
 
 app = typer.Typer(
@@ -28,7 +28,6 @@ app.add_typer(schema, name="schema")
 out = Console()
 err = Console(stderr=True)
 
-PAPER_PORT = 8100
 EXIT_BROKEN = 1
 EXIT_UNREADABLE = 2
 
@@ -101,43 +100,30 @@ def api(
 
 @app.command()
 def worker(
-    name: Annotated[
-        str, typer.Argument(help="dispatcher, projector, scheduler, relay, all or paper.")
-    ],
+    name: Annotated[str, typer.Argument(help=f"{', '.join(names.EVERY)}, all or paper.")],
 ) -> None:
     """Run one worker, or all of them, in this process."""
     from workers import processes
     from workers.database import database
+    from workers.serve import become_paper
 
     settings = _settings()
     if name == "paper":
-        _run_paper(settings)
-    known = processes.names(settings)
-    if name == "relay" and name not in known:
-        err.print("There is no Kafka to publish to: set KAFKA_BOOTSTRAP_SERVERS=host:port.")
-        raise typer.Exit(EXIT_UNREADABLE)
-    names = known if name == "all" else (name,)
-    if not set(names) <= set(known):
-        raise typer.BadParameter(f"{name!r} is none of {', '.join(known)}, all, paper")
+        become_paper(settings)
+    if name not in (*names.EVERY, "all"):
+        raise typer.BadParameter(f"{name!r} is none of {', '.join(names.EVERY)}, all, paper")
+    configured = names.configured(settings)
+    if name in names.WITH_KAFKA and name not in configured:
+        raise BadSetting("KAFKA_BOOTSTRAP_SERVERS", f"the {name} needs Kafka: set it to host:port")
+    chosen = configured if name == "all" else (name,)
     with database(settings) as dsns:
-        _run_async(processes.run_named(names, settings, dsns.app))
+        _run_async(processes.run_named(chosen, settings, dsns.app))
 
 
 def _run_async(work: Coroutine[object, object, None]) -> None:
     import uvloop
 
     uvloop.run(work)
-
-
-def _run_paper(settings: Settings) -> None:
-    """Become the venue's own process."""
-    from workers.serve import paper_argv
-
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    port = urlsplit(settings.paper_url or "").port or PAPER_PORT
-    os.environ["PAPER_TOKEN"] = settings.paper_token or ""
-    err.print(f"The paper venue: AVIARY_PAPER_URL=http://127.0.0.1:{port}", highlight=False)
-    os.execv(sys.executable, paper_argv(settings, port))  # noqa: S606 - our own program
 
 
 @app.command()
@@ -279,6 +265,18 @@ def retry_parked(projection: str | None = None, key: str | None = None) -> None:
         said = "cured" if result.is_cured else f"still parked: {result.error}"
         err.print(f"{result.projection} {result.key}: {said}", highlight=False)
     raise typer.Exit(0 if all(result.is_cured for result in results) else EXIT_BROKEN)
+
+
+@app.command()
+def health(
+    name: Annotated[str, typer.Argument(help=f"api, paper, {', '.join(names.EVERY)} or all.")],
+) -> None:
+    """Ask whether this host's process of that name is well, for the health checks of containers."""
+    from workers.health import check
+
+    is_well, text = check(_settings(), name)
+    err.print(text, highlight=False)
+    raise typer.Exit(0 if is_well else EXIT_BROKEN)
 
 
 @app.command()

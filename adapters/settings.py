@@ -33,6 +33,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     database_url: str | None = None
     migrate_database_url: str | None = None
     paper_url: str | None = None
+    paper_host: str = "127.0.0.1"
     paper_token: str | None = None
     paper_candles: Path | None = None
     paper_speed: float = 1.0
@@ -78,6 +79,7 @@ _READERS: dict[str, tuple[Callable[[str], Any], bool]] = {
     "database_url": (values.postgres_url, True),
     "migrate_database_url": (values.postgres_url, True),
     "paper_url": (values.http_url, False),
+    "paper_host": (values.text, False),
     "paper_token": (str, True),
     "paper_candles": (Path, False),
     "paper_speed": (values.number(0.001, 1_000_000), False),
@@ -170,6 +172,12 @@ def _check_together(settings: Settings) -> None:
             "PASSWORD",
             f"with AVIARY_HOST={settings.host} others can reach this server, and the password is "
             "empty or the default. Set PASSWORD to one of your own",
+        )
+    if not settings.paper_token and not values.is_loopback(settings.paper_host):
+        raise BadSetting(
+            "AVIARY_PAPER_TOKEN",
+            f"with AVIARY_PAPER_HOST={settings.paper_host} others can reach the paper venue, and "
+            "nothing is asked of them. Set a token",
         )
     if settings.batch_max > settings.in_flight_max:
         raise BadSetting(

@@ -17,6 +17,7 @@ from api.errors import HANDLERS
 from api.gate import Gate
 from api.lists import Listing
 from api.metrics import Metrics
+from api.presence import presence
 from api.throttle import Buckets
 
 _HANDLERS = (
@@ -111,7 +112,8 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
     deps.hub.start()
     deps.markets.start()
     try:
-        yield
+        async with presence(deps):
+            yield
     finally:
         await deps.tail.close()
         await deps.hub.close()

@@ -21,6 +21,7 @@ from prometheus_client.core import (
 )
 
 _LIMITS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_PROCESS = ("worker", "process")
 
 
 class Seen(Struct, frozen=True, kw_only=True):
@@ -35,7 +36,8 @@ class Seen(Struct, frozen=True, kw_only=True):
     checkpoints: Sequence[tuple[str, int]]
     unknown_orders: int
     unknown_oldest_seconds: float
-    workers: Sequence[tuple[str, str, float, int | None, Mapping[str, Any]]]
+    workers: Sequence[tuple[str, str, float, Mapping[str, Any]]]
+    """Name, process, seconds since its last sign of life, its own counts."""
     parked: Sequence[tuple[str, int]]
 
 
@@ -131,7 +133,7 @@ def _families(seen: Seen) -> Iterator[Metric]:
 
 def _workers(seen: Seen) -> Iterator[Metric]:
     alive = GaugeMetricFamily(
-        "worker_alive_seconds", "Since its last sign of life.", labels=("worker",)
+        "worker_alive_seconds", "Since its last sign of life.", labels=_PROCESS
     )
     details: dict[str, GaugeMetricFamily] = {}
     for worker, _, alive_seconds, _, detail in seen.workers:
@@ -140,9 +142,9 @@ def _workers(seen: Seen) -> Iterator[Metric]:
             if isinstance(value, int | float) and name.isidentifier():
                 metric = f"worker_{name}"
                 family = details.setdefault(
-                    name, GaugeMetricFamily(metric, "A worker's own count.", labels=("worker",))
+                    name, GaugeMetricFamily(metric, "A worker's own count.", labels=_PROCESS)
                 )
-                family.add_metric((worker,), value)
+                family.add_metric((worker, process), value)
     yield alive
     yield from details.values()
 

@@ -5,6 +5,7 @@
 
 import asyncio
 import time
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,15 +18,18 @@ from api.auth import Authenticator
 from api.deps import Deps, deps_of
 from api.metrics import Metrics, Seen
 from api.openapi import Operation
+from api.presence import NAME, has_the_key_of
 from api.reading import row, rows
 from api.reply import Reply
 from projections import PROJECTIONS, queries
 from workers.database import MIGRATIONS
+from workers.names import ALIVE_SECONDS, needed
 
 _SQL = queries.load("status")
 _APPLIED = "select number from schema_migrations"
 WORKERS = ("dispatcher", "projector", "scheduler")
 ALIVE_SECONDS_MAX = 15.0
+_Row = tuple[Any, ...]
 _ANSWER_KEPT_SECONDS = 0.25
 READY_SECONDS = 2.5
 
@@ -39,10 +43,13 @@ class Home(Struct, frozen=True):
 class Health(Struct, frozen=True):
     status: str
 
+    """Of a name: its best process, and the states of all that live."""
+
 
 class WorkerCheck(Struct, frozen=True):
     state: str
     alive_seconds: float | None = None
+    processes: list[str] = []
     position: int | None = None
     lag: int | None = None
 
@@ -54,6 +61,8 @@ class Checks(Struct, frozen=True):
     notifications: str
     """Whether we hear how far the read models are."""
     projections: dict[str, int]
+    master_key: str = "unknown"
+    """`ok`, or `another` where the API process that was here first has another one."""
     """Events behind the log, by read model."""
     workers: dict[str, WorkerCheck]
 
@@ -131,7 +140,9 @@ async def metrics(request: Request[Any, Any, Any]) -> Reply:
         unknown_orders=unknown[0] if unknown else 0,
         unknown_oldest_seconds=max(0.0, unknown[1]) if unknown else 0.0,
         workers=[
-            (r[0], r[1], r[2], r[3], r[4]) for r in await rows(deps.pool, _SQL["workers"], {})
+            (r[0], r[1], r[3], r[5])
+            for r in await rows(deps.pool, _SQL["workers"], {})
+            if r[2] != "stopped"
         ],
         parked=[(r[0], r[1]) for r in await rows(deps.pool, _SQL["parked"], {})],
     )
@@ -152,18 +163,23 @@ async def _look(deps: Deps, migrations: Sequence[int]) -> tuple[Checks, bool]:
         return Checks("ok", missing, "unknown", {}, {}), False
     head = await row(deps.pool, _SQL["head"], {})
     position = int(head[0]) if head else 0
-    lags = {
-        name: max(0, position - at) for name, at in await rows(deps.pool, _SQL["checkpoints"], {})
-    }
-    found = {r[0]: r for r in await rows(deps.pool, _SQL["workers"], {})}
-    workers = {name: _worker(found.get(name), position) for name in (*WORKERS, *found)}
+    checkpoints = await rows(deps.pool, _SQL["checkpoints"], {})
+    lags = {name: max(0, position - at) for name, at, _ in checkpoints}
+    found: dict[str, list[_Row]] = defaultdict(list)
+    for seen in await rows(deps.pool, _SQL["workers"], {}):
+        found[seen[0]].append(seen)
+    wanted = needed(deps.settings, {feed for _, _, feed in checkpoints})
+    workers = {name: _worker(found.get(name, []), position) for name in (*wanted, *found)}
+    apis = sorted((seen for seen in found[NAME] if _is_alive(seen)), key=lambda seen: seen[6])
+    has_key = has_the_key_of(deps, (seen[5] for seen in apis))
     is_well = (
         all(lags.get(p.name, position) <= deps.settings.lag_max_events for p in PROJECTIONS)
-        and all(workers[name].state == "running" for name in WORKERS)
+        and has_key
+        and all(workers[name].state == "running" for name in wanted)
         and deps.hub.is_connected
     )
     heard = "ok" if deps.hub.is_connected else "lost"
-    return Checks("ok", "ok", heard, lags, workers), is_well
+    return Checks("ok", "ok", heard, lags, workers, "ok" if has_key else "another"), is_well
 
 
 async def _missing(deps: Deps, migrations: Sequence[int]) -> str:
@@ -177,8 +193,9 @@ async def _missing(deps: Deps, migrations: Sequence[int]) -> str:
     return f"missing {', '.join(missing)}" if missing else ""
 
 
-def _worker(found: tuple[Any, ...] | None, head: int) -> WorkerCheck:
-    if found is None:
+def _worker(found: Sequence[_Row], head: int) -> WorkerCheck:
+    """The best of a name's processes stands for it: one that runs is enough."""
+    if not found:
         return WorkerCheck("missing")
     _, state, alive_seconds, position, _ = found
     # What follows the colon is an error's text: not for everybody.

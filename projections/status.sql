@@ -5,13 +5,14 @@ select position
 from log_head
 
 -- name: checkpoints
-select projection, position
+select projection, position, feed
 from read_positions
 order by projection
 
 -- name: workers
-select distinct on (name)
+select
     name,
+    process,
     state,
     extract(epoch from now() - alive_at)::float8 as alive_seconds,
     position,

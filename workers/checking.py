@@ -1,6 +1,6 @@
 """What the command line checks: the seals, what is parked, and whether all is well."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,10 @@ from commands.seal import SealBroken
 from domain.log import Head, StoreUnavailable
 from workers import history
 from workers.database import MIGRATIONS, database
+from workers.names import ALIVE_SECONDS, needed
 from workers.parked import list_parked
 
 CLEAN, BROKEN, UNREADABLE = 0, 1, 2
-ALIVE_SECONDS = 15
 Show = Callable[[int, int | None], None]
 
 
@@ -98,15 +98,15 @@ def _examine_log(
 ) -> list[tuple[str, str, bool]]:
     head = _stored_head(reader)
     findings = [("log", f"{head.position} events", True)]
-    for name, position in reader.execute("select projection, position from read_positions"):
+    feeds = set()
+    for name, feed, position in reader.execute(
+        "select projection, feed, position from read_positions order by projection"
+    ):
         behind = head.position - position
         is_well = behind <= settings.lag_max_events
-        findings.append((f"read model {name}", f"{behind} events behind", is_well))
-    for name, state, seconds in reader.execute(
-        "select name, state, extract(epoch from now() - alive_at)::int from workers order by name"
-    ):
-        is_well = seconds <= ALIVE_SECONDS and state == "running"
-        findings.append((f"worker {name}", f"{state}, alive {seconds} s ago", is_well))
+        findings.append((f"read model {name}", f"{behind} events behind, by {feed}", is_well))
+        feeds.add(feed)
+    findings += _examine_processes(reader, needed(settings, feeds))
     entries = list_parked(reader)
     findings.append(("parked", f"{len(entries)} keys", not entries))
     return findings

@@ -15,13 +15,6 @@ from workers.pulse import Pulse
 from workers.runner import Worker, run_workers
 from workers.scheduler import run_scheduler
 
-NAMES = ("dispatcher", "projector", "scheduler")
-
-
-def names(settings: Settings) -> tuple[str, ...]:
-    """Every worker there is to run; the relay only where there is a Kafka."""
-    return (*NAMES, "relay") if settings.kafka_bootstrap_servers else NAMES
-
 
 def venue_for(settings: Settings, connector: str, account: str) -> Venue:
     """The venue behind a connector's name; raises LookupError for one that is not built in."""

@@ -1,7 +1,7 @@
 """Runs workers in one process: each restarts alone, with back-off, and shows that it is alive.
 
 A worker is an async function `run(pulse, stopping)`. One that raises is started again after a pause
-that doubles up to ten seconds; `/ready` reads its state and its last sign of life from `workers`.
+that doubles up to ten seconds. Several processes may run a worker of one name.
 """
 
 import asyncio
@@ -9,21 +9,16 @@ import contextlib
 import logging
 import signal
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
 
-import msgspec
-import psycopg
-
-from adapters.postgres.connect import WRITER_OPTIONS, connect_async
 from commands.codec import LogIsNewer
-from workers.pulse import Pulse, process_name
+from workers.beating import beating, why
+from workers.pulse import Pulse
 
 _log = logging.getLogger(__name__)
 PAUSE_FIRST_SECONDS = 0.2
 PAUSE_MAX_SECONDS = 10.0
 HEALTHY_SECONDS = 30.0
-BEAT_SECONDS = 1.0
 
 Worker = Callable[[Pulse, asyncio.Event], Awaitable[None]]
 
@@ -47,16 +42,13 @@ async def run_workers(dsn: str, workers: Mapping[str, Worker]) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopping.set)
     pulses = [Pulse(name) for name in workers]
-    beating = asyncio.create_task(_store_pulses(dsn, pulses))
-    await asyncio.gather(
-        *(
-            _keep_running(worker, pulse, stopping)
-            for worker, pulse in zip(workers.values(), pulses, strict=True)
+    async with beating(dsn, pulses):
+        await asyncio.gather(
+            *(
+                _keep_running(worker, pulse, stopping)
+                for worker, pulse in zip(workers.values(), pulses, strict=True)
+            )
         )
-    )
-    beating.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await beating
 
 
 async def _keep_running(worker: Worker, pulse: Pulse, stopping: asyncio.Event) -> None:
@@ -70,7 +62,7 @@ async def _keep_running(worker: Worker, pulse: Pulse, stopping: asyncio.Event) -
             pulse.beat("log_is_newer")
         except Exception as error:  # noqa: BLE001 - logged, shown in /ready, and started again
             _log.exception("Worker %s failed and starts again", pulse.name)
-            pulse.beat(f"failed: {_why(error)}"[:300])
+            pulse.beat(f"failed: {why(error)}"[:300])
         if time.monotonic() - started_at > HEALTHY_SECONDS:
             pause_seconds = PAUSE_FIRST_SECONDS
         if not stopping.is_set():
@@ -78,32 +70,3 @@ async def _keep_running(worker: Worker, pulse: Pulse, stopping: asyncio.Event) -
                 await asyncio.wait_for(stopping.wait(), pause_seconds)
             pause_seconds = min(2 * pause_seconds, PAUSE_MAX_SECONDS)
     pulse.beat("stopped")
-
-
-def _why(error: BaseException) -> str:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return f"{type(error).__name__}: {error}".splitlines()[0]
-
-
-async def _store_pulses(dsn: str, pulses: Sequence[Pulse]) -> None:
-    while True:
-        try:
-            async with await connect_async(dsn, WRITER_OPTIONS) as connection:
-                while True:
-                    await _store(connection, pulses)
-                    await asyncio.sleep(BEAT_SECONDS)
-        except psycopg.Error as error:
-            _log.warning("Signs of life cannot be stored: %s", _why(error))
-        await asyncio.sleep(BEAT_SECONDS)
-
-
-async def _store(connection: psycopg.AsyncConnection[Any], pulses: Sequence[Pulse]) -> None:
-    """Only workers that have beaten lately are alive: a hung one keeps its old time."""
-    now = time.monotonic()
-    alive = [pulse for pulse in pulses if now - pulse.beaten_at < 10 * BEAT_SECONDS]
-    if alive:
-        await connection.execute(
-            _STORE,
-            {"process": process_name(), "pulses": msgspec.json.encode(alive).decode()},
-        )

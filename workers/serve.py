@@ -10,11 +10,14 @@ import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
+from urllib.parse import urlsplit
 
 from adapters.postgres.embedded import EmbeddedPostgres
 from adapters.settings import Settings
 from workers.child import Child, PostgresChild, Runnable
 from workers.database import Dsns, dsns_of, publish, withdraw
+from workers.names import PAPER_PORT
 from workers.supervisor import run
 
 PAPER_FILE = "paper.sqlite"
@@ -135,6 +138,16 @@ def paper_argv(settings: Settings, port: int) -> list[str]:
     if settings.paper_test_mode:
         argv.append("--test-mode")
     return argv
+
+
+def become_paper(settings: Settings) -> NoReturn:
+    """Be the venue alone, at the port of its address."""
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    port = urlsplit(settings.paper_url or "").port or PAPER_PORT
+    os.environ["PAPER_TOKEN"] = settings.paper_token or ""
+    sys.stderr.write(f"The paper venue listens at {settings.paper_host}:{port}\n")
+    argv = [*paper_argv(settings, port), "--host", settings.paper_host]
+    os.execv(sys.executable, argv)  # noqa: S606 - our own program
 
 
 def _free_port() -> int:

@@ -17,6 +17,7 @@ from api import reading, status, submitting
 from api.markets import NotTradable, fit
 from domain.order_messages import DispatchOrder, RecordUnknown
 from tests.api.live import EUR_USD, FixedRules, Live, running
+from tests.faults.processes import until
 from tests.postgres_fixture import Database
 from workers.database import Dsns, migrate_for
 
@@ -83,7 +84,7 @@ def test_metrics_tell_what_happened(live: Live) -> None:
         f"log_position {live.head():.1f}",
         'projection_lag_events{projection="orders"} 0.0',
         "order_outcome_unknown 1.0",
-        'worker_venue_calls{worker="dispatcher"} 3.0',
+        'worker_venue_calls{process="p",worker="dispatcher"} 3.0',
         'http_requests_total{method="POST",route="/trading/orders",status="201"} 1.0',
         'http_requests_total{method="POST",route="/trading/orders",status="404"} 1.0',
         'http_request_seconds_count{method="POST",route="/trading/orders"} 2.0',

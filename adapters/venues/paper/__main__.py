@@ -1,4 +1,4 @@
-"""`python -m adapters.venues.paper`: one venue process on a loopback port.
+"""`python -m adapters.venues.paper`: one venue process.
 
 The token comes from the environment (PAPER_TOKEN) or a file, never from the command line, where
 other users could read it.
@@ -40,6 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("adapters.venues.paper", description=__doc__)
     add = parser.add_argument
     add("--file", type=Path, required=True, help="the ledger, an SQLite file")
+    add("--host", default="127.0.0.1", help="the address to listen on")
     add("--port", type=int, default=0, help="0 takes a free one")
     add("--ready-file", type=Path, help="gets the port, as text, once the venue listens")
     add("--token-file", type=Path, help="the shared token; else PAPER_TOKEN, else none")
@@ -87,6 +88,7 @@ def _settings(flags: argparse.Namespace) -> Settings:
         token = flags.token_file.read_text("utf-8").strip()
     return Settings(
         file=flags.file,
+        host=flags.host,
         port=flags.port,
         token=token or None,
         terms=terms,

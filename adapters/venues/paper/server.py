@@ -1,4 +1,4 @@
-"""The venue as an HTTP server on loopback: its application, its limits, its life.
+"""The venue as an HTTP server: its application, its limits, its life.
 
 Bad input is 400 with a code, never 500; 503 proves nothing about what was done. The surprising
 thing: when the ledger cannot be written the server ends itself, see `committer`.
@@ -19,7 +19,6 @@ from adapters.venues.paper.routes import Routes, answer, refused, unavailable
 from adapters.venues.paper.settings import Settings
 from adapters.venues.port import VenueRefused, VenueUnreachable
 
-_HOST = "127.0.0.1"
 _BODY_MAX_BYTES = 64 * 1024
 _SHUTDOWN_SECONDS = 1.0
 _BAD_REQUEST = 400
@@ -59,7 +58,7 @@ async def serve(settings: Settings, on_ready: Callable[[int], None]) -> None:
     stopped = asyncio.create_task(stop.wait())
     try:
         await runner.setup()
-        site = web.TCPSite(runner, _HOST, settings.port)
+        site = web.TCPSite(runner, settings.host, settings.port)
         await site.start()
         on_ready(runner.addresses[0][1])
         await asyncio.wait((commits, prices, stopped), return_when=asyncio.FIRST_COMPLETED)

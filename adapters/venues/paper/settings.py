@@ -61,6 +61,7 @@ class Terms(Struct, frozen=True, kw_only=True):
 
 class Settings(Struct, frozen=True, kw_only=True):
     file: Path
+    host: str = "127.0.0.1"
     port: int = 0
     token: str | None = None
     terms: Terms = Terms()
