@@ -136,8 +136,8 @@ def _workers(seen: Seen) -> Iterator[Metric]:
         "worker_alive_seconds", "Since its last sign of life.", labels=_PROCESS
     )
     details: dict[str, GaugeMetricFamily] = {}
-    for worker, _, alive_seconds, _, detail in seen.workers:
-        alive.add_metric((worker,), alive_seconds)
+    for worker, process, alive_seconds, detail in seen.workers:
+        alive.add_metric((worker, process), alive_seconds)
         for name, value in detail.items():
             if isinstance(value, int | float) and name.isidentifier():
                 metric = f"worker_{name}"

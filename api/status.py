@@ -27,11 +27,9 @@ from workers.names import ALIVE_SECONDS, needed
 
 _SQL = queries.load("status")
 _APPLIED = "select number from schema_migrations"
-WORKERS = ("dispatcher", "projector", "scheduler")
-ALIVE_SECONDS_MAX = 15.0
-_Row = tuple[Any, ...]
 _ANSWER_KEPT_SECONDS = 0.25
 READY_SECONDS = 2.5
+_Row = tuple[Any, ...]
 
 
 class Home(Struct, frozen=True):
@@ -43,15 +41,15 @@ class Home(Struct, frozen=True):
 class Health(Struct, frozen=True):
     status: str
 
-    """Of a name: its best process, and the states of all that live."""
-
 
 class WorkerCheck(Struct, frozen=True):
+    """Of a name: its best process, and the states of all that live."""
+
     state: str
     alive_seconds: float | None = None
-    processes: list[str] = []
     position: int | None = None
     lag: int | None = None
+    processes: list[str] = []
 
 
 class Checks(Struct, frozen=True):
@@ -61,10 +59,10 @@ class Checks(Struct, frozen=True):
     notifications: str
     """Whether we hear how far the read models are."""
     projections: dict[str, int]
-    master_key: str = "unknown"
-    """`ok`, or `another` where the API process that was here first has another one."""
     """Events behind the log, by read model."""
     workers: dict[str, WorkerCheck]
+    master_key: str = "unknown"
+    """`ok`, or `another` where the API process that was here first has another one."""
 
 
 class Readiness(Struct, frozen=True):
@@ -174,9 +172,9 @@ async def _look(deps: Deps, migrations: Sequence[int]) -> tuple[Checks, bool]:
     has_key = has_the_key_of(deps, (seen[5] for seen in apis))
     is_well = (
         all(lags.get(p.name, position) <= deps.settings.lag_max_events for p in PROJECTIONS)
-        and has_key
         and all(workers[name].state == "running" for name in wanted)
         and deps.hub.is_connected
+        and has_key
     )
     heard = "ok" if deps.hub.is_connected else "lost"
     return Checks("ok", "ok", heard, lags, workers, "ok" if has_key else "another"), is_well
@@ -197,8 +195,17 @@ def _worker(found: Sequence[_Row], head: int) -> WorkerCheck:
     """The best of a name's processes stands for it: one that runs is enough."""
     if not found:
         return WorkerCheck("missing")
-    _, state, alive_seconds, position, _ = found
-    # What follows the colon is an error's text: not for everybody.
-    shown = str(state).partition(":")[0] if alive_seconds <= ALIVE_SECONDS_MAX else "silent"
+    _, _, _, alive_seconds, position, _, _ = found[0]
     lag = None if position is None else max(0, head - position)
-    return WorkerCheck(shown, round(alive_seconds, 1), position, lag)
+    states = [_state(seen) for seen in found if _is_alive(seen)]
+    return WorkerCheck(_state(found[0]), round(alive_seconds, 1), position, lag, states)
+
+
+def _state(seen: _Row) -> str:
+    """What follows the colon is an error's text: not for everybody."""
+    is_known = _is_alive(seen) or seen[2] == "stopped"
+    return str(seen[2]).partition(":")[0] if is_known else "silent"
+
+
+def _is_alive(seen: _Row) -> bool:
+    return bool(seen[3] <= ALIVE_SECONDS and seen[2] != "stopped")

@@ -16,7 +16,8 @@ select
     state,
     extract(epoch from now() - alive_at)::float8 as alive_seconds,
     position,
-    detail
+    detail,
+    started_at
 from workers
 order by name, state = 'running' and alive_at > now() - interval '15 seconds' desc, alive_at desc
 

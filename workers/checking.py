@@ -110,3 +110,32 @@ def _examine_log(
     entries = list_parked(reader)
     findings.append(("parked", f"{len(entries)} keys", not entries))
     return findings
+
+
+def _examine_processes(
+    reader: psycopg.Connection[Any], wanted: Sequence[str]
+) -> list[tuple[str, str, bool]]:
+    """Every process that was heard of within the hour: a name is well if one of them runs."""
+    found = reader.execute(
+        """select name, process, state, extract(epoch from now() - alive_at)::int, detail
+        from workers order by name, process"""
+    ).fetchall()
+    running = {row[0] for row in found if row[2] == "running" and row[3] <= ALIVE_SECONDS}
+    findings = [
+        (f"{name} at {process}", f"{state}, alive {seconds} s ago", name in running)
+        for name, process, state, seconds, _ in found
+    ]
+    missing = set(wanted) - {row[0] for row in found}
+    findings += [(name, "was not heard of within the hour", False) for name in sorted(missing)]
+    apis = [
+        detail
+        for name, _, state, seconds, detail in found
+        if name == "api" and state == "running" and seconds <= ALIVE_SECONDS
+    ]
+    for what, said in (
+        ("key_fingerprint", "master key"),
+        ("login_fingerprint", "user name or password"),
+    ):
+        if len({detail.get(what) for detail in apis}) > 1:
+            findings.append(("API processes", f"they do not share one {said}", False))
+    return findings

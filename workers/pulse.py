@@ -18,7 +18,11 @@ class Pulse(Struct):
     """Monotonic seconds of the last beat: a worker that stopped beating is not alive."""
 
     def beat(
-        self, state: str, *, position: int | None = None, detail: dict[str, int] | None = None
+        self,
+        state: str,
+        *,
+        position: int | None = None,
+        detail: dict[str, int] | None = None,
     ) -> None:
         self.state = state
         self.beaten_at = time.monotonic()

@@ -22,18 +22,6 @@ HEALTHY_SECONDS = 30.0
 
 Worker = Callable[[Pulse, asyncio.Event], Awaitable[None]]
 
-_STORE = """
-insert into workers (name, process, state, position, detail)
-select name, %(process)s, state, position, detail
-from jsonb_to_recordset(%(pulses)s::jsonb)
-    as p (name text, state text, position bigint, detail jsonb)
-on conflict (name, process) do update set
-    state = excluded.state,
-    position = excluded.position,
-    detail = excluded.detail,
-    alive_at = now()
-"""
-
 
 async def run_workers(dsn: str, workers: Mapping[str, Worker]) -> None:
     """Run until SIGINT or SIGTERM, then let each worker finish what it has begun."""
