@@ -8,30 +8,24 @@ of commits and none is missing. The library's database functions take no lock an
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import psycopg
 from eventsourcing.persistence import ProgrammingError, StoredEvent
 from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore
 from psycopg.conninfo import conninfo_to_dict
 
-from domain.log import Recorded
+from domain.log import Metadata, Recorded
 
 LOG_LOCK = 0x617669617279  # "aviary": the advisory lock of this database's log
 
-INSERT_EVENTS = """
-insert into events (
+_COPY_EVENTS = """
+copy events (
     originator_id, originator_version, topic, state, notification_id, metadata, seal,
     actor, correlation_id, recorded_at_us
-)
-select
-    e.*,
-    found ->> 'actor',
-    found ->> 'correlation_id',
-    (found ->> 'recorded_at_us')::bigint
-from unnest(
-    %b::text[], %b::bigint[], %b::text[], %b::bytea[], %b::bigint[], %b::bytea[], %b::bytea[]
-) as e (stream, version, tag, payload, position, metadata, seal)
-cross join lateral (select convert_from(e.metadata, 'UTF8')::json as found offset 0) as f
-"""
+) from stdin (format binary)
+"""  # COPY costs a third less than an INSERT of arrays, on both sides
+_EVENT_TYPES = ("text", "int8", "text", "bytea", "int8", "bytea", "bytea", "text", "text", "int8")
+_decode_metadata = msgspec.json.Decoder(Metadata).decode
 
 
 class LogDatastore(PostgresDatastore):
@@ -74,16 +68,21 @@ class LogRecorder(PostgresApplicationRecorder):
 
     def insert_sealed(self, cursor: psycopg.Cursor[Any], events: Sequence[Recorded]) -> None:
         """Insert under the lock that the caller's transaction holds."""
-        cursor.execute(
-            INSERT_EVENTS,
-            (
-                [event.stream for event in events],
-                [event.version for event in events],
-                [event.tag for event in events],
-                [event.payload for event in events],
-                [event.position for event in events],
-                [event.metadata for event in events],
-                [event.seal for event in events],
-            ),
-            prepare=True,
-        )
+        with cursor.copy(_COPY_EVENTS) as copy:
+            copy.set_types(_EVENT_TYPES)
+            for event in events:
+                found = _decode_metadata(event.metadata)
+                copy.write_row(
+                    (
+                        event.stream,
+                        event.version,
+                        event.tag,
+                        event.payload,
+                        event.position,
+                        event.metadata,
+                        event.seal,
+                        found.actor,
+                        found.correlation_id,
+                        found.recorded_at_us,
+                    )
+                )
