@@ -100,9 +100,14 @@ class Broker:
         assert self._process is not None, "The broker was not started."
         return self._process.pid
 
+    @property
+    def is_running(self) -> bool:
+        """Frozen counts as running. A broker that cannot write its log ends by itself."""
+        return self._process is not None and self._process.poll() is None
+
     def start(self) -> "Broker":
         """Run it and wait until it answers a client."""
-        assert self._process is None, f"The broker runs already, as process {self.pid}."
+        assert not self.is_running, f"The broker runs already, as process {self.pid}."
         if not (self.data / "meta.properties").exists():
             self._format()
         with self.log.open("ab") as output:
