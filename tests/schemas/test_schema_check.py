@@ -1,10 +1,8 @@
 """What is checked in for consumers is what the code says, and a stored tag cannot be changed."""
 
 import json
-import shutil
-from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import pytest
 from msgspec import Struct
@@ -13,11 +11,8 @@ from typer.testing import CliRunner
 import aviary
 from commands import codec
 from domain.order_messages import OrderPlaced
+from tests.vocabularies import RENAMED, REPOSITORY, TAG, Newer, content, with_kind, without
 from workers.schemas import OURS, Refused, Vocabulary, check, write
-
-REPOSITORY = Path(__file__).parents[2]
-TAG = "order.outcome_unknown.v1"
-RENAMED = "order.outcome_unknown.v2"
 
 
 class FieldAdded(Struct, frozen=True, tag=TAG):
@@ -76,36 +71,6 @@ class Reworded(Struct, frozen=True, tag=TAG):
     reason: str
     """In English."""
     attempt: int
-
-
-class Newer(Struct, frozen=True, tag=RENAMED):
-    text: str
-    attempt: int
-    worth: Decimal = Decimal("1.50")
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return Path(shutil.copytree(REPOSITORY / "docs/events", tmp_path / "events"))
-
-
-def content(folder: Path) -> dict[str, bytes]:
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file()
-    }
-
-
-def with_kind(tag: str, kind: type[Struct]) -> Vocabulary:
-    return Vocabulary({**codec.EVENT_TYPES, tag: kind}, {})
-
-
-def without(tag: str, upcasts: dict[str, codec.Upcast], *kinds: type[Struct]) -> Vocabulary:
-    kept = {name: kind for name, kind in codec.EVENT_TYPES.items() if name != tag}
-    return Vocabulary(
-        {**kept, **{str(kind.__struct_config__.tag): kind for kind in kinds}}, upcasts
-    )
 
 
 def test_what_is_checked_in_is_what_the_code_says() -> None:
@@ -251,82 +216,6 @@ def test_a_lost_document_is_missed_and_written_again(folder: Path, name: str) ->
     assert check(folder) == [f"{folder / name} is missing. Run aviary schema write."]
     assert write(folder) == [name]
     assert content(folder) == before
-
-
-def upcast(shape: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """`reason` is called `text`."""
-    return RENAMED, {"text": shape["reason"], "attempt": shape["attempt"]}
-
-
-def silent(shape: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    return upcast(shape)
-
-
-def broken(shape: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """Look for a field that never was."""
-    return RENAMED, {"text": shape["why"]}
-
-
-def incomplete(_shape: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """Forget a field."""
-    return RENAMED, {"text": ""}
-
-
-def astray(shape: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """Become what nobody knows."""
-    return "order.outcome_unknown.v3", shape
-
-
-def newer_folder(folder: Path) -> Path:
-    (folder / f"examples/{RENAMED}.json").write_text(
-        f'{{"type":"{RENAMED}","text":"late","attempt":2}}'
-    )
-    return folder
-
-
-def test_a_tag_that_is_upcast_keeps_its_files_and_consumers_are_told(folder: Path) -> None:
-    vocabulary = without(TAG, {TAG: upcast}, Newer)
-    before = content(folder)
-    write(newer_folder(folder), vocabulary)
-    assert check(folder, vocabulary) == []
-    assert json.loads((folder / "upcasts.json").read_bytes()) == {
-        TAG: {
-            "to": RENAMED,
-            "description": "`reason` is called `text`.",
-            "before": {"type": TAG, "reason": "timeout", "attempt": 1},
-            "after": {"text": "timeout", "attempt": 1, "type": RENAMED},
-        }
-    }
-    after = content(folder)
-    for name in (f"schemas/{TAG}.json", f"examples/{TAG}.json"):
-        assert after[name] == before[name]
-    messages = json.loads(after["asyncapi.json"])["components"]["messages"]
-    assert f"see upcasts.json for how it becomes {RENAMED}" in messages[TAG]["description"]
-    assert "upcasts.json" not in messages[RENAMED]["description"]
-
-
-@pytest.mark.parametrize(
-    ("function", "said"),
-    [
-        (silent, "has no docstring"),
-        (broken, "KeyError: 'why'"),
-        (incomplete, "missing required field `attempt`"),
-        (astray, "leads to 'order.outcome_unknown.v3', which nothing reads"),
-    ],
-)
-def test_an_upcast_that_does_not_work_is_refused(
-    folder: Path, function: codec.Upcast, said: str
-) -> None:
-    (text,) = check(newer_folder(folder), without(TAG, {TAG: function}, Newer))
-    assert text.startswith(f"The upcast from {TAG} ")
-    assert said in text
-
-
-@pytest.mark.parametrize("gone", ["examples", "schemas"])
-def test_the_files_of_an_old_tag_stay(folder: Path, gone: str) -> None:
-    (newer_folder(folder) / gone / f"{TAG}.json").unlink()
-    (text,) = check(folder, without(TAG, {TAG: upcast}, Newer))
-    assert text.startswith(f"{folder / gone / TAG}.json is gone, but {TAG} is stored for ever")
 
 
 def test_the_command_answers_by_exit_code(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
