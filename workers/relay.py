@@ -252,9 +252,17 @@ def _sleep_until_woken(wake: psycopg.Connection[Any]) -> None:
         pass
 
 
-async def run_relay(settings: Settings, dsn: str, pulse: Pulse, stopping: asyncio.Event) -> None:
+async def run_relay(
+    settings: Settings,
+    dsn: str,
+    pulse: Pulse,
+    stopping: asyncio.Event,
+    limits: RelayLimits | None = None,
+) -> None:
     stop_thread = threading.Event()
-    relaying = asyncio.create_task(asyncio.to_thread(relay, settings, dsn, pulse, stop_thread))
+    relaying = asyncio.create_task(
+        asyncio.to_thread(relay, settings, dsn, pulse, stop_thread, limits)
+    )
     waiting = asyncio.create_task(stopping.wait())
     await asyncio.wait((relaying, waiting), return_when=asyncio.FIRST_COMPLETED)
     stop_thread.set()

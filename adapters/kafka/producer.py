@@ -28,7 +28,8 @@ class ProducerLimits(Struct, frozen=True):
     delivery_seconds: float = 30.0
     """From sending to the answer, all attempts together."""
     request_seconds: float = 10.0
-    linger_seconds: float = 0.005
+    linger_seconds: float = 1.0
+    """For long: a round goes out whole, when it is waited for."""
     batch_bytes: int = 512 << 10
     """Of one partition's records sent in one piece; brokers take 1 MiB unless told otherwise."""
     record_bytes: int = 64 << 20
