@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from adapters.settings import Settings, load
 from adapters.values import BadSetting
-from workers import names
+from workers import feed_commands, names
 from workers.schema_app import schema
 
 app = typer.Typer(
@@ -277,6 +277,9 @@ def health(
     is_well, text = check(_settings(), name)
     err.print(text, highlight=False)
     raise typer.Exit(0 if is_well else EXIT_BROKEN)
+
+
+app.add_typer(feed_commands.group(_settings), name="feed")
 
 
 @app.command()

@@ -6,7 +6,7 @@ from adapters.settings import Settings
 
 ALWAYS = ("dispatcher", "projector", "scheduler")
 RELAY, KAFKA_PROJECTOR = "relay", "kafka-projector"
-WITH_KAFKA = (RELAY,)
+WITH_KAFKA = (RELAY, KAFKA_PROJECTOR)
 EVERY = ALWAYS + WITH_KAFKA
 ALIVE_SECONDS = 15.0
 """A process that has not beaten for so long is taken for dead."""

@@ -10,6 +10,7 @@ import psycopg
 from msgspec import Struct
 
 from adapters.postgres.connect import PROJECTOR_OPTIONS, connect
+from adapters.postgres.feeds import lock_alone
 from adapters.postgres.log import read_positions
 from adapters.postgres.rows import load_rows, save_rows
 from projections import PROJECTIONS
@@ -56,10 +57,7 @@ def _retry(connection: psycopg.Connection[Any], parked: ParkedKey) -> Retried:
         return Retried(parked.projection, parked.key, is_cured=False, error="no such read model")
     try:
         with connection.transaction():
-            # The projector cannot queue more while its checkpoint's row is locked.
-            connection.execute(
-                "select 1 from checkpoints where projection = %s for update", (projection.name,)
-            )
+            lock_alone(connection, projection.name)  # No feed can queue more meanwhile.
             found = connection.execute(
                 """delete from parked where projection = %s and key = %s returning position""",
                 (parked.projection, parked.key),

@@ -65,9 +65,15 @@ def _workers(settings: Settings, dsn: str, committer: Committer) -> Mapping[str,
 
         await run_relay(settings, dsn, pulse, stopping)
 
+    async def project_from_kafka(pulse: Pulse, stopping: asyncio.Event) -> None:
+        from workers.feed import run_kafka_projector
+
+        await run_kafka_projector(settings, dsn, pulse, stopping)
+
     return {
         "dispatcher": dispatch,
         "projector": project,
         "scheduler": schedule,
         "relay": relay,
+        "kafka-projector": project_from_kafka,
     }

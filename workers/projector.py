@@ -5,13 +5,12 @@ from where the first one stands. Some hundred events a page while behind,
 what has arrived when live.
 """
 
-import logging
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import psycopg
 from msgspec import Struct
 
+from adapters.postgres import feeds
 from adapters.postgres import rows as store
 from adapters.postgres.connect import PROJECTOR_OPTIONS, connect
 from adapters.postgres.log import read_log
@@ -19,9 +18,10 @@ from commands.crashpoint import crashpoint
 from domain.log import Recorded
 from projections import PROJECTIONS
 from projections.projection import Projection
-from workers.folding import Folding, Parked, facts_of, fold_page
+from workers.floors import Floors
+from workers.folding import facts_of
+from workers.saving import fold_and_save
 
-_log = logging.getLogger(__name__)
 PAGE_EVENTS = 500
 CHANNEL = "aviary_projected"
 
@@ -49,19 +49,22 @@ class Projector:
         self._connection = connect(
             dsn, PROJECTOR_OPTIONS + " -c synchronous_commit=off", autocommit=True
         )
-        names = [projection.name for projection in projections]
-        self._checkpoints = store.load_checkpoints(self._connection, names)
-        self._parked = store.load_parked(self._connection, names)
+        self._names = [projection.name for projection in projections]
+        self._checkpoints = store.load_checkpoints(self._connection, self._names)
 
     @property
     def position(self) -> int:
-        """What every projection of the set has seen."""
-        return min(self._checkpoints.values())
+        """What every projection of the set has seen, those aside that follow Kafka."""
+        return min(self._checkpoints.values(), default=0)
 
     def step(self) -> Progress:
         """Fold the next page. Raises CheckpointMoved, codec.LogIsNewer or psycopg.Error."""
-        page = read_log(self._connection, self.position, self._page_events)
-        if page:
+        page: Sequence[Recorded] = ()
+        if self._checkpoints:
+            page = read_log(self._connection, self.position, self._page_events)
+        if not page:
+            self._check_feeds(store.find_log_fed(self._connection, self._names))
+        else:
             self._settle(page)
             crashpoint("projector-after-commit")
         return Progress(self.position, len(page))
@@ -84,22 +87,25 @@ class Projector:
         facts = facts_of(page)
         with self._connection.transaction():
             parked = self._parked_now()
+            floors = Floors(feeds.load_floors(self._connection, list(self._checkpoints)))
             for projection in self._projections:
-                start = self._checkpoints[projection.name]
-                new = [entry for entry in facts if entry[1].position > start]
-                folding = fold_page(projection, new, self._load, parked)
-                if is_alone:
-                    folding = self._held(projection, folding, page[0].position)
-                    parked.update((entry.projection, entry.key) for entry in folding.parked)
-                self._save_rows(projection, folding)
+                start = self._checkpoints.get(projection.name)
+                if start is None:
+                    continue  # It follows Kafka.
+                new = [
+                    (tag, fact)
+                    for tag, fact in facts
+                    if fact.position > start and floors.is_passed(projection.name, fact)
+                ]
+                fold_and_save(self._connection, projection, new, parked, is_alone=is_alone)
                 crashpoint("projector-after-rows")
             store.move_checkpoints(self._connection, self._checkpoints, page[-1].position)
+            passed = floors.passed_at(page[-1].position)
+            if passed:
+                feeds.drop_floors(self._connection, passed)
             crashpoint("projector-after-checkpoint")
             if self._is_live:
-                self._connection.execute(
-                    "select pg_notify(%s, %s)", (CHANNEL, str(page[-1].position))
-                )
-        self._parked = parked
+                feeds.announce(self._connection, CHANNEL)
         self._checkpoints = {
             name: max(position, page[-1].position) for name, position in self._checkpoints.items()
         }
@@ -107,35 +113,16 @@ class Projector:
     def _parked_now(self) -> set[tuple[str, str]]:
         """Read again each time: a retry may have cured some, a rebuild may have parked others.
 
-        The checkpoints' rows are locked first, so that neither of them runs meanwhile.
+        The checkpoints' rows are locked first, so that neither of them runs meanwhile, and no
+        projection comes to this feed or leaves it.
         """
-        names = list(self._checkpoints)
-        self._connection.execute(
-            "select 1 from checkpoints where projection = any(%s) for update", (names,)
-        )
-        return store.load_parked(self._connection, names)
+        self._check_feeds(store.find_log_fed(self._connection, self._names, for_update=True))
+        return store.load_parked(self._connection, self._names)
 
-    def _load(self, projection: Projection, keys: Sequence[str]) -> Mapping[str, Any]:
-        return store.load_rows(self._connection, projection.name, projection.row_type, keys)
-
-    def _held(self, projection: Projection, folding: Folding, position: int) -> Folding:
-        """What one event made of its rows, or their keys parked where the table refuses them."""
-        try:
-            with self._connection.transaction():
-                self._save_rows(projection, Folding(folding.rows, []))
-        except psycopg.DataError as error:
-            text = f"{type(error).__name__}: {error}"
-            refused = [Parked(projection.name, key, position, text) for key in folding.rows]
-            return Folding({}, [*folding.parked, *refused])
-        return folding
-
-    def _save_rows(self, projection: Projection, folding: Folding) -> None:
-        store.save_rows(self._connection, projection.name, projection.row_type, folding.rows)
-        if folding.parked:
-            _log.error("Parked: %s", folding.parked[0])
-            store.park(
-                self._connection,
-                [(p.projection, p.key, p.position, p.error) for p in folding.parked],
+    def _check_feeds(self, found: set[str]) -> None:
+        if found != set(self._checkpoints):
+            raise store.CheckpointMoved(
+                f"The log feeds {sorted(found)} now and fed {sorted(self._checkpoints)} before."
             )
 
 

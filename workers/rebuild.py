@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 from msgspec import structs
 
+from adapters.postgres import feeds
 from adapters.postgres.connect import connect
 from commands.crashpoint import crashpoint
 from projections.projection import Projection
@@ -62,7 +63,7 @@ def _swap(owner: psycopg.Connection[Any], projector: Projector, live: str, shado
     with owner.transaction():
         # In the live projector's own order, checkpoint before rows. From here on it waits, and the
         # log's tail that it has folded already is all that the shadow still lacks.
-        owner.execute("select 1 from checkpoints where projection = %s for update", (live,))
+        feeds.lock_alone(owner, live)
         owner.execute(f"lock table {live} in access exclusive mode")
         head = _head(owner)
         while projector.position < head and projector.step().events:
@@ -75,7 +76,23 @@ def _swap(owner: psycopg.Connection[Any], projector: Projector, live: str, shado
             on conflict (projection) do update set position = excluded.position""",
             (live, projector.position),
         )
+        _tell_feed(owner, live, projector.position)
         owner.execute("delete from parked where projection = %s", (live,))
         owner.execute("update parked set projection = %s where projection = %s", (live, shadow))
         crashpoint("rebuild-before-swap")
     return projector.position
+
+
+def _tell_feed(owner: psycopg.Connection[Any], live: str, position: int) -> None:
+    """Every partition's events are in the rows now: a Kafka feed goes on above them."""
+    owner.execute(
+        """update feed_partitions f set position = %s
+        from checkpoints c
+        where f.projection = %s and c.projection = f.projection and c.feed = 'kafka'""",
+        (position, live),
+    )
+    owner.execute(
+        """delete from feed_partitions f using checkpoints c
+        where f.projection = %s and c.projection = f.projection and c.feed = 'log'""",
+        (live,),
+    )

@@ -51,16 +51,34 @@ def save_rows(
 
 
 def load_checkpoints(connection: psycopg.Connection[Any], names: Sequence[str]) -> dict[str, int]:
-    """Where each projection stands; one that has never run is made to stand at 0."""
+    """Where each projection fed from the log stands; one that has never run is made to stand at 0.
+
+    Those that follow Kafka are not in the answer.
+    """
     connection.execute(
         """insert into checkpoints (projection, position) select unnest(%s::text[]), 0
         on conflict do nothing""",
         (list(names),),
     )
     found = connection.execute(
-        "select projection, position from checkpoints where projection = any(%s)", (list(names),)
+        """select projection, position from checkpoints
+        where projection = any(%s) and feed = 'log'""",
+        (list(names),),
     )
     return dict(found.fetchall())
+
+
+def find_log_fed(
+    connection: psycopg.Connection[Any], names: Sequence[str], *, for_update: bool = False
+) -> set[str]:
+    """Those that follow the log; with `for_update` they do so until the transaction ends."""
+    found = connection.execute(
+        f"""select projection from checkpoints where projection = any(%s) and feed = 'log'
+        order by projection {"for update" if for_update else ""}""",
+        (list(names),),
+        prepare=True,
+    )
+    return {name for (name,) in found}
 
 
 def move_checkpoints(
@@ -74,7 +92,7 @@ def move_checkpoints(
         """update checkpoints c
         set position = greatest(c.position, %s), updated_at = now()
         from unnest(%s::text[], %s::bigint[]) as old (projection, position)
-        where c.projection = old.projection and c.position = old.position""",
+        where c.projection = old.projection and c.position = old.position and c.feed = 'log'""",
         (position, list(old), list(old.values())),
         prepare=True,
     )
