@@ -27,7 +27,7 @@ from msgspec import Struct
 from adapters.spawn import spawn
 from tests.kafka_jars import POM, NoKafka, fetched_jars, find_java
 
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 STOP_SECONDS = 30.0
 _POLL_SECONDS = 0.05
 _PORTS = range(20_000, 32_000)
