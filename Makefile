@@ -5,7 +5,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 DEV_STAMP := .venv/.installed-dev
 
-.PHONY: serve install install-dev test test-all lint types bench lock clean
+.PHONY: serve install install-dev test test-all lint types bench lock secrets clean
 
 serve: install
 	exec $(BIN)/aviary serve $(ARGS)
@@ -52,6 +52,10 @@ lock: install-dev
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --extra dev pyproject.toml -o requirements-dev.lock
+
+# For compose.yaml: random passwords and keys in ./secrets, each made once.
+secrets:
+	@deploy/secrets.sh
 
 clean:
 	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache
