@@ -66,8 +66,9 @@ class _Connection(asyncio.Protocol):
         self._load.latencies.append(now - self._sent_at)
         self._on_answer(lower, now)
         self._load.statuses[int(head[9:12])] += 1
-        if self._pause:
-            asyncio.get_running_loop().call_later(self._pause, self._send)
+        rest = self._sent_at + self._pause - now
+        if rest > 0:
+            asyncio.get_running_loop().call_later(rest, self._send)
         else:
             self._send()
 
@@ -88,7 +89,7 @@ async def run_load(
     per_second: float | None = None,
     on_answer: OnAnswer = lambda _head, _at: None,
 ) -> Load:
-    """Send for so long; with `per_second` each connection pauses to about that rate in all."""
+    """Send for so long; with `per_second` each connection keeps to its share of that rate."""
     load = Load([], Counter())
     loop = asyncio.get_running_loop()
     started = time.perf_counter()
