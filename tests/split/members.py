@@ -58,6 +58,13 @@ class Split(World):
         for client in self.clients:
             until(lambda client=client: is_ready(client), "the API is ready", 60)  # type: ignore[misc]
 
+    def feeds(self) -> list[tuple[object, ...]]:
+        return self.rows("select projection, feed from checkpoints")
+
+    def least_read(self) -> int:
+        """How far the read model is that is least far."""
+        return int(str(self.value("select min(position) from read_positions")))
+
     def rows(self, query: str) -> list[tuple[object, ...]]:
         with connect(self.database.owner_dsn) as owner:
             return owner.execute(query.encode()).fetchall()
