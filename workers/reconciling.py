@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 
 from adapters.venues.port import VenueTrade
-from domain import reconciliation
+from domain import order, reconciliation
 from domain.reconciliation import RecordReconciliation
 from projections.open_effects import EffectRow
 from workers.desk import Desk
@@ -71,11 +71,15 @@ async def _trades(desk: Desk, connection: psycopg.AsyncConnection[Any]) -> int:
 async def our_orders(
     connection: psycopg.AsyncConnection[Any], client_order_ids: Sequence[str]
 ) -> frozenset[str]:
-    """Those ids that are orders of ours: an order is in `orders` before it is ever sent."""
+    """Those ids that are orders of ours: asked of the log, since read models may be behind it."""
+    streams = [order.stream(name) for name in set(client_order_ids)]
     found = await connection.execute(
-        "select key from orders where key = any(%s)", (list(set(client_order_ids)),)
+        """select originator_id from events
+        where originator_id = any(%s) and originator_version = 1""",
+        (streams,),
+        prepare=True,
     )
-    return frozenset(key for (key,) in await found.fetchall())
+    return frozenset(stream.removeprefix("order-") for (stream,) in await found.fetchall())
 
 
 async def _cursor(desk: Desk, connection: psycopg.AsyncConnection[Any]) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from adapters.postgres.connect import WRITER_OPTIONS, connect_async
 from adapters.postgres.log import PostgresLog
 from adapters.venues.port import (
     OrderRequest,
@@ -29,6 +30,7 @@ from tests.postgres_fixture import Database
 from workers.dispatcher import Dispatcher, DispatcherLimits
 from workers.following import run_projector
 from workers.pulse import Pulse
+from workers.reconciling import our_orders
 from workers.seed import seed
 
 pytestmark = pytest.mark.postgres
@@ -198,3 +200,17 @@ def test_a_private_stream_that_is_refused_stops_no_order(
 
         _run_until(database, committer, {"paper": venue}, is_done)
         assert venue.placed == [first, *later]
+
+
+def test_an_order_is_ours_before_any_read_model_knows_it(
+    migrated: Callable[[], Database],
+) -> None:
+    database = migrated()
+
+    async def ask(*names: str) -> frozenset[str]:
+        async with await connect_async(database.app_dsn, WRITER_OPTIONS) as connection:
+            return await our_orders(connection, names)
+
+    with _log(database) as committer:
+        name = _place(committer, "unseen")  # No projector runs.
+        assert asyncio.run(ask(name, "someone-elses")) == {name}
