@@ -167,6 +167,7 @@ class Spread(msgspec.Struct, frozen=True, tag="order.spread.v1"):
     legs: tuple[Leg, ...]
     description: str
     """A field's name that is also a word of schemas."""
+    default: Decimal
 
 
 class LongerLeg(Leg, frozen=True):
@@ -179,14 +180,17 @@ LongerLeg.__name__ = "Leg"
 class LongerSpread(msgspec.Struct, frozen=True, tag="order.spread.v1"):
     legs: tuple[LongerLeg, ...]
     description: str
+    default: Decimal
 
 
 def test_a_struct_inside_an_event_is_part_of_its_shape() -> None:
     spread, longer = schema_of(Spread), schema_of(LongerSpread)
-    valid = {"type": "order.spread.v1", "legs": [{"worth": "1"}], "description": ""}
+    legs = [{"worth": "1"}]
+    valid = {"type": "order.spread.v1", "legs": legs, "description": "", "default": "1"}
     jsonschema_rs.validate(spread, valid)
     assert not jsonschema_rs.is_valid(spread, {**valid, "legs": [{"worth": 1}]})
     assert not jsonschema_rs.is_valid(spread, {**valid, "description": 1})
+    assert not jsonschema_rs.is_valid(spread, {**valid, "default": "NaN"})
     assert differences(spread, longer) == ["Leg: field 'size' added"]
     assert field_notes(Spread) == {"description": "A field's name that is also a word of schemas."}
 

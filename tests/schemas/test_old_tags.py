@@ -85,3 +85,10 @@ def test_the_files_of_an_old_tag_stay(folder: Path, gone: str) -> None:
     (newer_folder(folder) / gone / f"{TAG}.json").unlink()
     (text,) = check(folder, without(TAG, {TAG: upcast}, Newer))
     assert text.startswith(f"{folder / gone / TAG}.json is gone, but {TAG} is stored for ever")
+
+
+def test_the_example_of_an_old_tag_stays_as_it_was(folder: Path) -> None:
+    example = newer_folder(folder) / f"examples/{TAG}.json"
+    example.write_bytes(example.read_bytes().replace(b"timeout", b"refused"))
+    (text,) = check(folder, without(TAG, {TAG: upcast}, Newer))
+    assert "differ: one of them was edited" in text
