@@ -27,6 +27,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     password: str = _DEFAULT_PASSWORD
     host: str = "127.0.0.1"
     port: int = 8000
+    trusted_proxies: tuple[str, ...] = ()
     data_dir: Path = Path("data")
     log_level: str = "info"
     master_key: bytes | None = None
@@ -73,6 +74,7 @@ _READERS: dict[str, tuple[Callable[[str], Any], bool]] = {
     "password": (str, True),
     "host": (values.text, False),
     "port": (values.whole(0, 65535), False),
+    "trusted_proxies": (values.networks, False),
     "data_dir": (Path, False),
     "log_level": (values.one_of("debug", "info", "warning", "error"), False),
     "master_key": (values.key_of_32_bytes, True),

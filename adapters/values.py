@@ -83,6 +83,16 @@ def host_ports(raw: str) -> tuple[str, ...]:
     return found
 
 
+def networks(raw: str) -> tuple[str, ...]:
+    found = tuple(part.strip() for part in raw.split(",") if part.strip())
+    for part in found:
+        try:
+            ipaddress.ip_network(part)
+        except ValueError:
+            raise ValueError("addresses or networks such as 10.0.0.0/8, with commas") from None
+    return found
+
+
 def topic_prefix(raw: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", raw):
         raise ValueError("1 to 100 letters, digits, dots, dashes or underscores")

@@ -59,6 +59,7 @@ def test_a_broken_line_is_named_and_not_repeated(tmp_path: Path) -> None:
         ("CORS_ALLOW_ORIGINS", "example.com", "origins such as"),
         ("CORS_ALLOW_ORIGIN_REGEX", "(", "a regular expression"),
         ("USERNAME", "a:b", "without a colon"),
+        ("AVIARY_TRUSTED_PROXIES", "10.0.0.1/8", "addresses or networks"),
     ],
 )
 def test_a_wrong_value_is_shown_with_what_is_allowed(name: str, value: str, allowed: str) -> None:

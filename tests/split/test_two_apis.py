@@ -7,7 +7,7 @@ import pytest
 
 from tests.faults.clients import HttpClient, Unanswered, order_body
 from tests.faults.intents import Place
-from tests.faults.processes import until
+from tests.faults.processes import free_port, until
 from tests.kafka_broker import Kafka
 from tests.postgres_fixture import Database
 from tests.split.members import PASSWORD, WORKERS, Split, answered, bearer, is_ready, login_of
@@ -33,12 +33,15 @@ def split(
 
 
 def test_every_process_is_listed_under_its_name(split: Split) -> None:
-    one, two = split.clients
-    for client in (one, two):
+    expected = {"api": 2, "projector": 2, "dispatcher": 1, "scheduler": 1, "relay": 1}
+
+    def listed(client: HttpClient) -> bool:
         workers = answered(client.call("GET", "/ready")).body["checks"]["workers"]
-        assert workers["api"]["processes"] == ["running"] * 2
-        assert workers["projector"]["processes"] == ["running"] * 2
-        assert workers["relay"]["processes"] == ["running"]
+        found = {name: workers[name]["processes"] for name in workers}
+        return found == {name: ["running"] * count for name, count in expected.items()}
+
+    for client in split.clients:
+        until(lambda client=client: listed(client), "every process is listed")  # type: ignore[misc]
 
 
 def test_a_key_made_at_one_works_and_is_revoked_at_the_other(split: Split) -> None:
@@ -86,6 +89,20 @@ def test_both_wait_for_the_read_models(split: Split) -> None:
         assert reply.body["order_id"] in {row["order_id"] for row in seen}
 
 
+def test_only_a_trusted_balancer_speaks_for_the_address_of_a_caller(split: Split) -> None:
+    """Failed logins are slowed down by address: behind a balancer, by that of its client."""
+    port = free_port()
+    trusting = split.door("api", port, AVIARY_TRUSTED_PROXIES="127.0.0.1").start()
+    user, wrong = HttpClient(port, login_of("admin", PASSWORD)), HttpClient(port, "Basic bm86cGU=")
+    until(lambda: is_ready(user), "the API is ready")
+    for number in range(2):
+        wrong.call("GET", "/keys", X_Forwarded_For=f"203.0.113.{number}")
+    HttpClient(split.ports[0], "Basic bm86cGU=").call("GET", "/keys", X_Forwarded_For="203.0.113.9")
+    assert "from 203.0.113.1\n" in trusting.log.read_text()
+    assert "from 127.0.0.1\n" in split.apis[0].log.read_text()
+    trusting.stop()
+
+
 def test_one_with_another_master_key_does_not_become_ready(split: Split) -> None:
     file = split.folder / "other_key"
     file.write_text(base64.b64encode(b"o" * 32).decode())
@@ -103,4 +120,4 @@ def test_one_with_another_master_key_does_not_become_ready(split: Split) -> None
     assert all(is_ready(known) for known in split.clients)
     stranger.stop()
     states = split.rows("select state from workers where name = 'api' order by started_at")
-    assert states == [("running",), ("running",), ("stopped",)]
+    assert [states[0], states[1], states[-1]] == [("running",), ("running",), ("stopped",)]
