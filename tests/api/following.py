@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import httpx
 import msgspec
+import psycopg
 
 from tests.api.live import Live
 
@@ -36,10 +37,15 @@ class Following:
                 fields[name] = value
         return None
 
-    def wait_for_comment(self) -> None:
-        """Read the sign of life that a client sees when nothing else is to be said."""
-        while next(self._lines) != ":":
-            pass
+    def wait_for_comment(self) -> list[int]:
+        """Read to the next sign of life; answers the events' positions on the way."""
+        found = []
+        for line in self._lines:
+            if line == ":":
+                break
+            if line.startswith("id: "):
+                found.append(int(line[4:]))
+        return found
 
     def events(self) -> Iterator[Frame]:
         while (frame := self.next()) is not None:
@@ -67,3 +73,15 @@ def following(
         if answer.status_code != 200:
             answer.read()
         yield Following(answer)
+
+
+def cut_listener(live: Live) -> int:
+    """End the connection that listens to the log; answers how many there were."""
+    with psycopg.connect(live.database.app_dsn, autocommit=True) as connection:
+        cursor = connection.execute(
+            r"""select count(pg_terminate_backend(pid)) from pg_stat_activity
+            where datname = current_database() and pid <> pg_backend_pid()
+                and query ~ 'notification_id > .1\s+order by'"""
+        )
+        row = cursor.fetchone()
+        return int(row[0]) if row else 0

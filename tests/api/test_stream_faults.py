@@ -1,0 +1,159 @@
+"""Every event once and in order, whatever happens to the connections meanwhile."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from adapters.postgres.embedded import EmbeddedPostgres, StopMode
+from api import follower, log_tail
+from api import stream as stream_route
+from benchmarks.place import place_request
+from commands.committer import Committer
+from tests.api.following import cut_listener, following
+from tests.api.live import PASSWORD, USER, Live, running
+from tests.postgres_fixture import Database
+from workers.database import Dsns, migrate_for
+from workers.seed import seed
+
+pytestmark = pytest.mark.postgres
+SECONDS = 60.0
+
+
+async def place(committer: Committer, count: int) -> None:
+    """Place so many orders, eight at a time; the gaps between them vary by themselves."""
+
+    async def some() -> None:
+        for _ in range(count // 8):
+            await committer.submit(place_request())
+
+    await asyncio.gather(*(some() for _ in range(8)))
+
+
+@contextmanager
+def placing(live: Live, count: int) -> Iterator[None]:
+    """Thousands are appended while the body runs."""
+    failed: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            asyncio.run(place(live.deps.committer, count))
+        except BaseException as error:
+            failed.append(error)
+            raise
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
+    assert not failed
+
+
+def followed(live: Live, after: int, until: int) -> list[int]:
+    with live.connect((USER, PASSWORD)) as client, following(live, None, client, after=after) as it:
+        return it.until(until)
+
+
+def test_followers_that_come_at_any_time_miss_nothing_and_see_nothing_twice(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_tail, "RING_EVENTS", 40)  # So all change between ring and pages.
+    monkeypatch.setattr(follower, "PAGE_EVENTS", 7)
+    start, count = live.head(), 2_000
+    end = start + count
+    with ThreadPoolExecutor(6) as threads, placing(live, count):
+        found = []
+        for share in range(6):
+            while live.head() < start + share * count // 8:
+                pass
+            found.append(threads.submit(followed, live, 0, end))
+        for future in found:
+            assert future.result(SECONDS) == list(range(1, end + 1))
+
+
+def test_a_client_that_is_cut_again_and_again_sees_everything_once(live: Live) -> None:
+    start, count = live.head(), 1_600
+    end, seen = start + count, [start]
+    with placing(live, count):
+        while seen[-1] < end:
+            with following(live, last_seen=seen[-1]) as stream:
+                seen += stream.until(min(end, seen[-1] + 100))
+    assert seen == list(range(start, end + 1))
+
+
+def test_events_come_also_when_the_listening_connection_is_cut(live: Live) -> None:
+    start, count = live.head(), 2_000
+    with following(live, after=start) as stream, placing(live, count):
+        seen = stream.until(start + 100)
+        assert cut_listener(live) == 1
+        seen += stream.until(start + count)
+    assert seen == list(range(start + 1, start + count + 1))
+
+
+def test_events_come_also_when_no_notification_does(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_tail, "CHANNEL", "nobody_notifies_here")
+    start = live.head()
+    with following(live, after=start) as stream:
+        for position in (start + 1, start + 2, start + 3):
+            live.placed()
+            assert stream.until(position) == [position]
+
+
+@pytest.fixture
+def fragile(tmp_path: Path) -> Iterator[tuple[EmbeddedPostgres, Live]]:
+    """An API on a server of its own, which the test may stop."""
+    with EmbeddedPostgres(tmp_path / "cluster") as server:
+        dsns = Dsns(server.dsn("app"), server.dsn("owner"))
+        migrate_for(dsns)
+        with running(Database("aviary", dsns.owner, dsns.app), tmp_path) as live:
+            seed(live.deps.committer)
+            yield server, live
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("mode", ["fast", "immediate"])
+def test_streams_outlive_the_store_s_absence(
+    fragile: tuple[EmbeddedPostgres, Live], monkeypatch: pytest.MonkeyPatch, mode: StopMode
+) -> None:
+    server, live = fragile
+    monkeypatch.setattr(stream_route, "HEARTBEAT_SECONDS", 0.5)
+    start = live.head()
+    with following(live, after=start) as stream:
+        live.placed()
+        assert stream.until(start + 1) == [start + 1]
+        server.stop(mode)
+        stream.wait_for_comment()
+        with following(live) as refused:
+            assert refused.answer.status_code == 503
+            assert refused.answer.json()["code"] == "store_unavailable"
+        stream.wait_for_comment()
+        server.start()
+        asyncio.run(place(live.deps.committer, 400))
+        assert stream.until(start + 401) == list(range(start + 2, start + 402))
+
+
+@pytest.mark.faults
+def test_a_replay_waits_for_the_store_and_goes_on(
+    fragile: tuple[EmbeddedPostgres, Live], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, live = fragile
+    monkeypatch.setattr(stream_route, "HEARTBEAT_SECONDS", 0.5)
+    monkeypatch.setattr(follower, "PAGE_EVENTS", 5)
+    asyncio.run(place(live.deps.committer, 4_000))
+    end = live.head()
+    with following(live, after=0) as stream:
+        seen = stream.until(10)
+        server.stop("immediate")
+        seen += stream.wait_for_comment()
+        assert seen[-1] < end, "the store went away in the middle"
+        server.start()
+        seen += stream.until(end)
+    assert seen == list(range(1, end + 1))
