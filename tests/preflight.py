@@ -33,6 +33,16 @@ NEEDED: tuple[tuple[str, str, Callable[[], bool]], ...] = (
     ("chromium", "the tests of /docs and /redoc in a real browser", _no_program("chromium")),
     ("openjdk-17-jre-headless", f"a real Kafka: it needs Java {JAVA_MIN} or newer", _no_java),
     (
+        "docker.io iptables",
+        "the image, built and run",
+        lambda: os.geteuid() == 0 and shutil.which("docker") is None,
+    ),
+    (
+        "debootstrap",
+        "the base of the image, where there is no registry",
+        lambda: os.geteuid() == 0 and shutil.which("debootstrap") is None,
+    ),
+    (
         "maven",
         f"the jars of Kafka, to fetch once into {jars_folder()}",
         lambda: not jars_folder().is_dir() and shutil.which("mvn") is None,
