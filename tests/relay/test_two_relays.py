@@ -58,7 +58,10 @@ def test_a_frozen_one_moves_nothing_when_it_wakes(stage: Stage, point: str) -> N
     stage.await_position(head, seconds=3 * relays.SILENT_MS / 1000)
     assert head > stuck
     first.thaw()
-    until(lambda: state_of(stage, first) == "standby", "it stands by")
+    # What it still sends may make the second one look again, and then either may be first.
+    until(
+        lambda: {state_of(stage, first), state_of(stage, second)} == {"running", "standby"},
+        "one runs and the other stands by",
+    )
     stage.await_position(stage.filler.append(1000))
-    assert state_of(stage, second) == "running"
     check(stage)
