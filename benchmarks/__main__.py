@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from rich.console import Console
 
-from benchmarks import appends, busy, folding, http_alone, pages
+from benchmarks import appends, busy, folding, followers, http_alone, pages
 from benchmarks.cluster import fresh_log
 from benchmarks.rows import Row, show
 from workers.database import Dsns
@@ -16,6 +16,7 @@ MEASUREMENTS: dict[str, Callable[[Dsns], list[Row]]] = {
     "busy": lambda _dsns: busy.measure(),
     "folding": folding.measure,
     "pages": pages.measure,
+    "followers": followers.measure,
 }
 
 

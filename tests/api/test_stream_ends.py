@@ -10,11 +10,12 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
-from api import log_tail, stream
+from api import log_tail, stream, wire
 from tests.api.following import cut_listener, following
 from tests.api.live import PASSWORD, USER, Live, running
 from tests.postgres_fixture import Database
@@ -127,20 +128,20 @@ def test_what_a_client_does_not_take_waits_in_the_log_and_not_in_memory(
     live: Live, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(log_tail, "RING_EVENTS", 100)
-    transports: list[object] = []
-    limit = stream.wire.limit_silence
+    transports: list[Any] = []
+    limit = wire.limit_silence
 
-    def seen(scope: object, seconds: float) -> None:
-        transports.append(scope["extensions"]["aviary.connection"]["transport"])  # type: ignore[index]
-        limit(scope, seconds)  # type: ignore[arg-type]
+    def seen(scope: Any, seconds: float) -> None:
+        transports.append(scope["extensions"]["aviary.connection"]["transport"])
+        limit(scope, seconds)
 
-    monkeypatch.setattr(stream.wire, "limit_silence", seen)
+    monkeypatch.setattr(wire, "limit_silence", seen)
     live.placed()
     start = live.head()
     with deaf(live.url, start), following(live, after=start) as other:
         fill(live, 20_000)
         other.until(live.head())
-        waiting = max(t.get_write_buffer_size() for t in transports)  # type: ignore[attr-defined]
+        waiting = max(t.get_write_buffer_size() for t in transports)
         assert 0 < waiting < 500_000
         assert len(live.deps.tail._ring) == 100  # noqa: SLF001 - the one thing that grows
 
