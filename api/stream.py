@@ -228,13 +228,13 @@ class _Stream:
         """Whether the credential still holds. While the store is away nothing can be known."""
         auth: Authenticator = self._scope["litestar_app"].state.auth
         client = self._scope["client"]
+        authorization = header(self._scope, b"authorization")
         try:
-            caller = await auth.caller(
-                header(self._scope, b"authorization"), client[0] if client else ""
-            )
+            async with asyncio.timeout(LOOK_SECONDS):
+                caller = await auth.caller(authorization, client[0] if client else "")
         except Failure:
             return False
-        except psycopg.Error:
+        except (psycopg.Error, TimeoutError):
             self._check_at = self._now() + RETRY_CHECK_SECONDS
             return True
         self._check_at = self._now() + HEARTBEAT_SECONDS
