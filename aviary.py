@@ -47,7 +47,8 @@ def _settings(**given: object) -> Settings:
     logging.basicConfig(
         level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
-    logging.getLogger("apscheduler").setLevel(logging.WARNING)
+    for name in ("apscheduler", "kafka"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     return settings
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from rich.console import Console
 
-from benchmarks import appends, busy, folding, followers, http_alone, pages
+from benchmarks import appends, busy, folding, followers, http_alone, kafka, pages
 from benchmarks.cluster import fresh_log
 from benchmarks.rows import Row, show
 from workers.database import Dsns
@@ -17,6 +17,7 @@ MEASUREMENTS: dict[str, Callable[[Dsns], list[Row]]] = {
     "folding": folding.measure,
     "pages": pages.measure,
     "followers": followers.measure,
+    "kafka": kafka.measure,
 }
 
 
