@@ -62,10 +62,16 @@ def _follow(
 
 
 async def run_kafka_projector(
-    settings: Settings, dsn: str, pulse: Pulse, stopping: asyncio.Event
+    settings: Settings,
+    dsn: str,
+    pulse: Pulse,
+    stopping: asyncio.Event,
+    limits: FeedLimits | None = None,
 ) -> None:
     stop_thread = threading.Event()
-    following = asyncio.create_task(asyncio.to_thread(follow, settings, dsn, pulse, stop_thread))
+    following = asyncio.create_task(
+        asyncio.to_thread(follow, settings, dsn, pulse, stop_thread, limits)
+    )
     waiting = asyncio.create_task(stopping.wait())
     await asyncio.wait((following, waiting), return_when=asyncio.FIRST_COMPLETED)
     stop_thread.set()

@@ -69,6 +69,12 @@ def move_to_log(dsn: str, name: str) -> int:
         ).fetchone()
         if row is None:
             raise CannotMove(f"{name} follows the log already.")
+        connection.execute(
+            """delete from feed_partitions where projection = %s and not exists (
+                select from feed_partitions f where f.projection = %s and f.position > %s
+            )""",
+            (name, name, row[0]),
+        )
         return int(row[0])
 
 

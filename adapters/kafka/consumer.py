@@ -55,6 +55,9 @@ class Group(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python is
             heartbeat_interval_ms=limits.heartbeat_interval_ms,
         )
         self._consumer.subscribe(sorted(topics), listener=self)
+        for topic in topics:
+            # A leader that knows no partitions yet would assign none, and again a second later.
+            self._consumer.partitions_for_topic(topic)
 
     def on_partitions_revoked(self, _revoked: Collection[TopicPartition]) -> None:
         self._changed.set()
