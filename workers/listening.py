@@ -107,7 +107,11 @@ class Listener:
         """Wait a moment for fills that are under way, then ask for them."""
         if self._known(order):
             return True
-        await asyncio.sleep(GRACE_SECONDS)
+        self._slots.release()  # Those that only wait must not hold up the stream.
+        try:
+            await asyncio.sleep(GRACE_SECONDS)
+        finally:
+            await self._slots.acquire()
         if self._known(order):
             return True
         try:
