@@ -77,6 +77,22 @@ def test_followers_that_come_at_any_time_miss_nothing_and_see_nothing_twice(
             assert future.result(SECONDS) == list(range(1, end + 1))
 
 
+def test_the_ring_and_the_pages_meet_wherever_a_client_begins(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_tail, "RING_EVENTS", 5)
+    monkeypatch.setattr(follower, "PAGE_EVENTS", 1)
+    with following(live) as first:
+        assert first.next() is not None
+        for _ in range(12):
+            live.placed()
+            first.until(live.head())
+        head = live.head()
+        for after in range(head):
+            with following(live, after=after, before=head + 1) as stream:
+                assert stream.until(head) == list(range(after + 1, head + 1))
+
+
 def test_a_client_that_is_cut_again_and_again_sees_everything_once(live: Live) -> None:
     start, count = live.head(), 1_600
     end, seen = start + count, [start]
