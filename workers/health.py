@@ -13,6 +13,7 @@ from workers import names
 from workers.database import database
 
 _TIMEOUT_SECONDS = 5.0
+_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - read, not listened to
 _WELL = ("running", "standby")
 _OWN = """
 select state, extract(epoch from now() - alive_at)::int
@@ -27,10 +28,11 @@ def check(settings: Settings, name: str) -> tuple[bool, str]:
     """Whether it is well, and a sentence. Raises BadSetting for a name that nothing has."""
     match name:
         case "api":
-            return _answers(settings.port, "/ready", {})
+            return _answers(settings.host, settings.port, "/ready", {})
         case "paper":
             port = urlsplit(settings.paper_url or "").port or names.PAPER_PORT
-            return _answers(port, "/time", {"X-Paper-Token": settings.paper_token or ""})
+            token = {"X-Paper-Token": settings.paper_token or ""}
+            return _answers(settings.paper_host, port, "/time", token)
         case "all":
             found = [_beats(settings, one) for one in names.configured(settings)]
             return all(is_well for is_well, _ in found), "\n".join(text for _, text in found)
@@ -40,14 +42,15 @@ def check(settings: Settings, name: str) -> tuple[bool, str]:
     raise BadSetting("health", f"{name!r} is none of {known}")
 
 
-def _answers(port: int, path: str, headers: dict[str, str]) -> tuple[bool, str]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT_SECONDS)
+def _answers(host: str, port: int, path: str, headers: dict[str, str]) -> tuple[bool, str]:
+    host = _EVERYWHERE.get(host, host)
+    connection = http.client.HTTPConnection(host, port, timeout=_TIMEOUT_SECONDS)
     try:
         connection.request("GET", path, headers=headers)
         answer = connection.getresponse()
         text = answer.read().decode(errors="replace")
     except (OSError, http.client.HTTPException) as error:
-        return False, f"Nothing answers at port {port}: {error}"
+        return False, f"Nothing answers at {host}, port {port}: {error}"
     finally:
         connection.close()
     return answer.status == http.HTTPStatus.OK, f"{answer.status} {text}"
