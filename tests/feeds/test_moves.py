@@ -5,16 +5,17 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
-import psycopg
 import pytest
 from msgspec import structs
 
+from adapters.postgres.connect import READER_OPTIONS, connect
 from tests.faults.processes import Process, until
 from tests.feeds.world import KEYED, World, busy, follow_log, history
 from tests.stores import cancelling
 from workers.feed_checks import CannotFollow
 from workers.feed_moves import CannotMove, list_feeds, move_to_kafka, move_to_log
 from workers.projector import Projector, catch_up
+from workers.rebuild import rebuild
 
 pytestmark = [pytest.mark.postgres, pytest.mark.kafka]
 
@@ -56,7 +57,7 @@ def test_what_cannot_move_says_why(world: World) -> None:
     assert to_kafka(world, "orders") == head + 7
     with pytest.raises(CannotMove, match="orders follows Kafka already"):
         to_kafka(world, "orders")
-    with psycopg.connect(dsn) as reader:
+    with connect(dsn, READER_OPTIONS) as reader:
         feeds = {found.projection: (found.feed, found.relay) for found in list_feeds(reader)}
     assert feeds["trades"] == ("log", None)
     assert feeds["orders"] == ("kafka", world.value("select name from relays"))
@@ -148,6 +149,7 @@ def test_moved_back_and_forth_under_load_while_members_are_killed(world: World) 
                 for name in ("orders", "trades"):
                     start = to_kafka(world, name)
                     until(lambda: world.positions()[name] > start, f"{name} on Kafka")  # noqa: B023
+                rebuild(world.database.owner_dsn, world.database.app_dsn, KEYED[turn % 2])
                 (member, other)[turn % 2].kill()
                 for name in ("orders", "trades"):
                     start = move_to_log(world.database.app_dsn, name)

@@ -13,7 +13,7 @@ from kafka.errors import KafkaError
 from adapters.kafka.consumer import GroupLimits
 from adapters.kafka.topics import partition_of
 from adapters.postgres.connect import PROJECTOR_OPTIONS, connect
-from adapters.postgres.feeds import Key, load_standings
+from adapters.postgres.feeds import Key, Standing, load_standings
 from adapters.postgres.log import PostgresLog
 from adapters.postgres.rows import save_rows
 from adapters.settings import Settings, load
@@ -115,6 +115,9 @@ class World:
             row = owner.execute(query.encode()).fetchone()
             return row[0] if row else None
 
+    def count(self, query: str) -> int:
+        return int(str(self.value(query)))
+
     def change(self, statement: str) -> None:
         with psycopg.connect(self.database.owner_dsn) as owner:
             owner.execute(statement.encode())
@@ -194,12 +197,12 @@ class World:
                 assert differing == []
             owner.rollback()
 
-    def _floor(self, standings: Mapping[Key, object], name: str, event: Recorded) -> int:
+    def _floor(self, standings: Mapping[Key, Standing], name: str, event: Recorded) -> int:
         if not event.stream.startswith("order-"):
             return 0
         key = (name, self.topic, partition_of(event.stream.encode(), PARTITIONS))
         standing = standings.get(key)
-        return standing.position if standing is not None else 0  # type: ignore[attr-defined]
+        return standing.position if standing is not None else 0
 
     def texts(self) -> dict[str, str]:
         return texts(self.database, KEYED)
