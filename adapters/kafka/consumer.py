@@ -32,6 +32,10 @@ _REJOINING = (
 )
 
 
+class RecordsGone(Exception):  # noqa: N818 - says what is so
+    """What was to be read next is not in Kafka any more."""
+
+
 class GroupLimits(Struct, frozen=True):
     poll_records: int = 1000
     session_timeout_ms: int = 10000
@@ -102,6 +106,11 @@ class Group(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python is
             # Assigned this very moment, and Kafka's thread has not called us yet.
             time.sleep(_UNSOUGHT_SECONDS)
             return {}
+        except (kafka_errors.OffsetOutOfRangeError, kafka_errors.LogTruncationError) as error:
+            raise RecordsGone(
+                f"Kafka has no records where reading was to go on ({error}): a topic was cut or "
+                "made anew. Run `aviary feed set NAME log` for the read models that follow it."
+            ) from error
         return {
             (place.topic, place.partition): [
                 Found(record.topic, record.partition, record.offset, record.value, record.headers)

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 from kafka import KafkaAdminClient, KafkaProducer
 
+from adapters.kafka.consumer import RecordsGone
 from adapters.kafka.topics import partition_of
 from tests.faults.processes import Process, until
 from tests.feeds.world import KEYED, PARTITIONS, World, busy, history
@@ -174,6 +175,13 @@ def test_more_partitions_than_before_are_refused(world: World) -> None:
     said = f"has {PARTITIONS + 1} partitions in Kafka and had {PARTITIONS}"
     with pytest.raises(CannotFollow, match=said), world.member():
         pass
+
+
+def test_offsets_that_kafka_does_not_have_are_refused(world: World) -> None:
+    world.publish_and_follow()
+    world.change("update feed_partitions set next_offset = next_offset + 1000")
+    with world.member() as member, pytest.raises(RecordsGone, match="aviary feed set NAME log"):
+        until(lambda: member.step() and False, "a refusal")
 
 
 def test_a_hole_stops_its_partition(world: World) -> None:
