@@ -209,12 +209,14 @@ def test_a_limit_lowered_while_it_runs(stage: Stage) -> None:
 
 def test_an_event_that_became_too_large_inside_a_batch(stage: Stage) -> None:
     """Its batch is cut in two again and again; what lies behind it must not slip through."""
-    stage.relay(quick=True).start()
+    process = stage.relay(quick=True).start()
     stage.await_position(stage.filler.append(300))
     configure(stage, stage.orders, max_message_bytes="5000")
+    process.freeze()
     stage.filler.append(50)
     large = stage.filler.append_one("order-large", b'"%s"' % (b"x" * 20_000))
-    head = stage.filler.append(150)
+    head = stage.filler.append(149)
+    process.thaw()
     stage.await_state("refused")
     place = stage.orders, partition_of(b"order-large", PARTITIONS)
     positions = [int(dict(found.headers)["ce_position"]) for found in stage.published()[place]]
