@@ -15,6 +15,7 @@ from commands.seal import SealBroken
 from domain.log import Head, StoreUnavailable
 from workers import history
 from workers.database import MIGRATIONS, database
+from workers.kafka_health import examine_kafka
 from workers.names import ALIVE_SECONDS, needed
 from workers.parked import list_parked
 
@@ -106,6 +107,7 @@ def _examine_log(
         is_well = behind <= settings.lag_max_events
         findings.append((f"read model {name}", f"{behind} events behind, by {feed}", is_well))
         feeds.add(feed)
+    findings += examine_kafka(settings, reader, head.position)
     findings += _examine_processes(reader, needed(settings, feeds))
     entries = list_parked(reader)
     findings.append(("parked", f"{len(entries)} keys", not entries))
