@@ -22,17 +22,24 @@ BEAT_SECONDS = 1.0
 _SILENT_SECONDS = 10.0
 _LAST_WORDS_SECONDS = 3.0
 _SWEEP_BEATS = 600
+_STARTED_AT = time.monotonic()
 
 _STORE = """
-insert into workers (name, process, state, position, detail)
-select name, %(process)s, state, position, detail
+insert into workers (name, process, state, position, detail, started_at)
+select
+    name,
+    %(process)s,
+    state,
+    position,
+    detail,
+    now() - make_interval(secs => %(age_seconds)s)
 from jsonb_to_recordset(%(pulses)s::jsonb)
     as p (name text, state text, position bigint, detail jsonb)
 on conflict (name, process) do update set
     state = excluded.state,
     position = excluded.position,
     detail = excluded.detail,
-    started_at = case when %(is_first)s then now() else workers.started_at end,
+    started_at = excluded.started_at,
     alive_at = now()
 """
 _SWEEP = "delete from workers where alive_at < now() - interval '1 hour'"
@@ -66,7 +73,7 @@ async def _beat(dsn: str, pulses: Sequence[Pulse]) -> None:
         try:
             async with await connect_async(dsn, WRITER_OPTIONS) as connection:
                 while True:
-                    await _store(connection, pulses, is_first=not stored)
+                    await _store(connection, pulses)
                     if stored % _SWEEP_BEATS == 0:
                         await connection.execute(_SWEEP)
                     stored += 1
@@ -76,9 +83,7 @@ async def _beat(dsn: str, pulses: Sequence[Pulse]) -> None:
         await asyncio.sleep(BEAT_SECONDS)
 
 
-async def _store(
-    connection: psycopg.AsyncConnection[Any], pulses: Sequence[Pulse], *, is_first: bool = False
-) -> None:
+async def _store(connection: psycopg.AsyncConnection[Any], pulses: Sequence[Pulse]) -> None:
     """Only workers that have beaten lately are alive: a hung one keeps its old time."""
     now = time.monotonic()
     alive = [pulse for pulse in pulses if now - pulse.beaten_at < _SILENT_SECONDS]
@@ -88,7 +93,7 @@ async def _store(
             {
                 "process": process_name(),
                 "pulses": msgspec.json.encode(alive).decode(),
-                "is_first": is_first,
+                "age_seconds": now - _STARTED_AT,
             },
         )
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from psycopg.conninfo import make_conninfo
 from rich.table import Table
 
 from adapters.postgres.connect import READER_OPTIONS, connect
@@ -83,7 +84,8 @@ def examine(settings: Settings) -> tuple[Table, bool]:
             database(settings) as dsns,
             connect(dsns.app, READER_OPTIONS, autocommit=True) as reader,
         ):
-            missing = pending(dsns.owner, MIGRATIONS)
+            # As a reader: where workers run, nobody has the owner's login.
+            missing = pending(make_conninfo(dsns.app, options=READER_OPTIONS), MIGRATIONS)
             findings.append(("migrations", ", ".join(missing) or "all applied", not missing))
             if not missing:
                 findings += _examine_log(reader, settings)
@@ -117,14 +119,15 @@ def _examine_log(
 def _examine_processes(
     reader: psycopg.Connection[Any], wanted: Sequence[str]
 ) -> list[tuple[str, str, bool]]:
-    """Every process that was heard of within the hour: a name is well if one of them runs."""
+    """Every process heard of within the hour: well if one of its name runs, or none need to."""
     found = reader.execute(
         """select name, process, state, extract(epoch from now() - alive_at)::int, detail
         from workers order by name, process"""
     ).fetchall()
     running = {row[0] for row in found if row[2] == "running" and row[3] <= ALIVE_SECONDS}
+    idle = {row[0] for row in found if row[2] == "stopped"} - set(wanted)
     findings = [
-        (f"{name} at {process}", f"{state}, alive {seconds} s ago", name in running)
+        (f"{name} at {process}", f"{state}, alive {seconds} s ago", name in running | idle)
         for name, process, state, seconds, _ in found
     ]
     missing = set(wanted) - {row[0] for row in found}

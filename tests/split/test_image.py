@@ -142,7 +142,8 @@ def test_containers_of_every_part_serve_an_order(
         until(lambda: statuses(client) == ["OPEN"], "the order rests")
         for name, container in containers.items():
             image.run("exec", container, "aviary", "health", name)
-        assert "yes" in image.run(*CLOSED_IN, *given, "--rm", IMAGE, "doctor")
+        without = "AVIARY_MIGRATE_DATABASE_URL_FILE="  # as workers run: empty is not given
+        image.run(*CLOSED_IN, *given, f"--env={without}", "--rm", IMAGE, "doctor")
         image.run("stop", "--time=30", *containers.values(), seconds=120)
         codes = image.run("inspect", "--format={{.State.ExitCode}}", *containers.values()).split()
         assert set(codes) <= {"0", str(128 + signal.SIGTERM)}, codes
