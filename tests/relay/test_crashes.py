@@ -2,10 +2,10 @@
 
 import re
 
+import psycopg
 import pytest
 
-from tests.faults.crash_points import ROOT
-from tests.faults.processes import until
+from tests.faults.processes import ROOT, until
 from tests.relay.stage import Stage, check
 
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.faults]
@@ -40,3 +40,25 @@ def test_killed_at_a_point_it_loses_nothing_and_keeps_the_order(stage: Stage, po
         assert repeated > 0
     if point == "relay-after-checkpoint":
         assert repeated == 0
+
+
+def test_a_relay_whose_sessions_are_cut_goes_on(stage: Stage) -> None:
+    """As a Postgres that starts anew would cut them."""
+    stage.relay(quick=True).start()
+    for _ in range(5):
+        stage.await_position(stage.filler.append(500))
+        head = stage.filler.append(500)
+        with psycopg.connect(stage.database.app_dsn) as login:
+            cut = login.execute(
+                """select pg_terminate_backend(pid) from pg_stat_activity
+                where datname = current_database() and (
+                    query ilike 'listen%'
+                    or pid in (
+                        select pid from pg_locks
+                        where locktype = 'advisory' and database = datid and classid = 1919249505
+                    )
+                )"""
+            ).fetchall()
+        assert cut == [(True,), (True,)], "the one that reads and the one that listens"
+    stage.await_position(head)
+    check(stage)
