@@ -57,7 +57,10 @@ def move_to_log(dsn: str, name: str) -> int:
     """Follow the log from now on, from the answered position. Needs no Kafka. Raises CannotMove."""
     _find(name)
     with connect(dsn, PROJECTOR_OPTIONS, autocommit=True) as connection, connection.transaction():
-        feeds.lock_alone(connection, name)
+        try:
+            feeds.lock_alone(connection, name)
+        except psycopg.errors.LockNotAvailable as error:
+            raise CannotMove(f"{name} is being rebuilt or moved. Try again after that.") from error
         row = connection.execute(
             """update checkpoints c
             set feed = 'log', updated_at = now(), position = greatest(c.position, (
@@ -98,7 +101,10 @@ def move_to_kafka(
                     "known to the relay: see what its worker says in /ready."
                 )
         while True:
-            position = _try_move(connection, name, relay, published)
+            try:
+                position = _try_move(connection, name, relay, published)
+            except psycopg.errors.LockNotAvailable:
+                position = None  # It is being rebuilt, or somebody hangs inside a page.
             if position is not None:
                 return position
             if time.monotonic() > until:

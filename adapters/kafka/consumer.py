@@ -21,7 +21,7 @@ from adapters.kafka.topics import Found, Partition
 from adapters.settings import Settings
 
 _log = logging.getLogger(__name__)
-_COMMIT_MS = 5000
+_CALL_MS = 5000
 _CLOSE_MS = 3000
 _UNSOUGHT_SECONDS = 0.05
 _REJOINING = (
@@ -59,8 +59,9 @@ class Group(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python is
             heartbeat_interval_ms=limits.heartbeat_interval_ms,
         )
         self._consumer.subscribe(sorted(topics), listener=self)
+        self._consumer.bootstrap(timeout_ms=_CALL_MS)
         for topic in topics:
-            # A leader that knows no partitions yet would assign none, and again a second later.
+            # A leader that knows no partitions yet would assign none at first.
             self._consumer.partitions_for_topic(topic)
 
     def on_partitions_revoked(self, _revoked: Collection[TopicPartition]) -> None:
@@ -128,7 +129,7 @@ class Group(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python is
             for partition, offset in offsets.items()
         }
         try:
-            self._consumer.commit(told, timeout_ms=_COMMIT_MS)
+            self._consumer.commit(told, timeout_ms=_CALL_MS)
         except _REJOINING as error:
             _log.info("Not committed while the group changes: %s", type(error).__name__)
 

@@ -5,10 +5,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
+import psycopg
 import pytest
 from msgspec import structs
 
 from adapters.postgres.connect import READER_OPTIONS, connect
+from adapters.postgres.feeds import lock_alone
 from tests.faults.processes import Process, until
 from tests.feeds.world import KEYED, World, busy, follow_log, history
 from tests.stores import cancelling
@@ -107,6 +109,29 @@ def test_the_command_line_moves_and_shows(world: World) -> None:
     listed = run_aviary(world, "feed", "list")
     assert [line.split()[1::2] for line in listed.splitlines() if "trades" in line]
     assert "kafka" in next(line for line in listed.splitlines() if "orders" in line)
+
+
+def test_the_worker_feeds_what_the_command_line_moved(world: World) -> None:
+    world.publish_and_follow(())
+    member = Process(
+        "kafka-projector", ["aviary", "worker", "kafka-projector"], world.environment, world.folder
+    )
+    world.processes.append(member.start())
+    for projection in KEYED:
+        run_aviary(world, "feed", "set", projection.name, "kafka")
+    world.write(history(busy(5)))
+    world.await_folded()
+    world.check_rows()
+    assert member.stop() == 0
+
+
+def test_what_is_being_rebuilt_is_not_moved(world: World) -> None:
+    world.publish_and_follow()
+    with psycopg.connect(world.database.owner_dsn) as rebuilding:
+        lock_alone(rebuilding, "orders")
+        with pytest.raises(CannotMove, match="orders is being rebuilt or moved"):
+            move_to_log(world.database.app_dsn, "orders")
+    assert move_to_log(world.database.app_dsn, "orders") == len(world.log())
 
 
 def run_aviary(world: World, *arguments: str) -> str:
