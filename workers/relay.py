@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import psycopg
+from kafka.errors import KafkaError
 from msgspec import Struct, structs
 
 from adapters.kafka.producer import Producer, ProducerLimits
@@ -47,6 +48,10 @@ class Interleaved(Exception):  # noqa: N818 - says what is so
     """Another writer's records stand between ours; the checks at the start say whose they are."""
 
 
+class KafkaFailed(Exception):  # noqa: N818 - says what is so
+    """Kafka is away or said no; its client's own frames tell nothing more."""
+
+
 class _Stopped(Exception):  # noqa: N818 - says what is so
     """Asked to stop."""
 
@@ -74,6 +79,10 @@ def relay(
                 _stay_refused(pulse, str(error), stopping, limits.recheck_seconds)
     except _Stopped:
         return
+    except KafkaError as error:
+        _count_failure(pulse)
+        servers = ", ".join(settings.kafka_bootstrap_servers)
+        raise KafkaFailed(f"{servers}: {type(error).__name__}: {error}") from None
     except Exception:
         _count_failure(pulse)
         raise

@@ -16,7 +16,7 @@ from kafka import errors as kafka_errors
 from kafka.structs import OffsetAndMetadata
 from msgspec import Struct
 
-from adapters.kafka.connect import options
+from adapters.kafka.connect import opened, options
 from adapters.kafka.topics import Found, Partition
 from adapters.settings import Settings
 
@@ -48,7 +48,8 @@ class Group(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python is
 
     def __init__(self, settings: Settings, topics: Collection[str], limits: GroupLimits) -> None:
         self._changed = threading.Event()
-        self._consumer: Any = KafkaConsumer(
+        self._consumer: Any = opened(
+            KafkaConsumer,
             **options(settings),
             group_id=f"{settings.kafka_topic_prefix}-projector",
             enable_auto_commit=False,

@@ -15,7 +15,7 @@ from kafka import KafkaProducer
 from kafka import errors as kafka_errors
 from msgspec import Struct
 
-from adapters.kafka.connect import options
+from adapters.kafka.connect import opened, options
 from adapters.kafka.records import Record
 from adapters.kafka.topics import CALL_SECONDS, CannotPublish, Partition
 from adapters.settings import Settings
@@ -58,7 +58,8 @@ class Producer:
         self._limits = limits
         self._failure: tuple[Record, BaseException] | None = None
         self._round: list[Any] = []
-        self._kafka: Any = KafkaProducer(
+        self._kafka: Any = opened(
+            KafkaProducer,
             **options(settings),
             enable_idempotence=True,
             acks="all",

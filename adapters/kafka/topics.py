@@ -16,7 +16,7 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.partitioner.default import murmur2
 from msgspec import Struct
 
-from adapters.kafka.connect import options
+from adapters.kafka.connect import opened, options
 from adapters.settings import Settings
 
 CALL_SECONDS = 5.0
@@ -68,7 +68,7 @@ class Topics:
 
     def __init__(self, settings: Settings) -> None:
         self._options = options(settings) | {"request_timeout_ms": _CALL_MS}
-        self._admin: Any = KafkaAdminClient(**self._options)
+        self._admin: Any = opened(KafkaAdminClient, **self._options)
         self._consumer: Any = None
 
     def __enter__(self) -> Self:
@@ -166,7 +166,8 @@ class Topics:
 
     def _reader(self) -> Any:
         if self._consumer is None:
-            self._consumer = KafkaConsumer(
+            self._consumer = opened(
+                KafkaConsumer,
                 **self._options,
                 group_id=None,
                 enable_auto_commit=False,
