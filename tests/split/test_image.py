@@ -46,7 +46,7 @@ def image() -> Iterator[Engine]:
             found.build()
             yield found
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(folder)
 
 
 @pytest.fixture
