@@ -50,6 +50,7 @@ _PROPERTIES: Mapping[str, str] = {
     "broker.heartbeat.interval.ms": "500",
     "broker.session.timeout.ms": "3000",
 }
+_SECOND: Mapping[str, str] = {"node.id": "2", "process.roles": "broker"}
 
 
 class Kafka(Struct, frozen=True):
@@ -73,10 +74,15 @@ class Broker:
     """One broker process; it keeps its port, its cluster id and its data from start to start.
 
     `properties` are added to server.properties. Records lie in `data`, everything else in `folder`.
+    One that joins `first` is the second node of its cluster, and needs it to start.
     """
 
     def __init__(
-        self, folder: Path, properties: Mapping[str, str] | None = None, data: Path | None = None
+        self,
+        folder: Path,
+        properties: Mapping[str, str] | None = None,
+        data: Path | None = None,
+        first: "Broker | None" = None,
     ) -> None:
         self._java = find_java()
         self._jars = fetched_jars()
@@ -86,12 +92,17 @@ class Broker:
         self.log = folder / "server.log"
         self.bootstrap = f"127.0.0.1:{free_port()}"
         controller = f"127.0.0.1:{free_port()}"
+        # The first byte keeps the id from starting with a dash.
+        made = base64.urlsafe_b64encode(b"\0" + uuid.uuid4().bytes[1:]).decode()[:22]
+        self.cluster: str = first.cluster if first else made
+        self.voters: str = first.voters if first else f"1@{controller}"
         self._properties = {
             **_PROPERTIES,
             "listeners": f"PLAINTEXT://{self.bootstrap},CONTROLLER://{controller}",
             "advertised.listeners": f"PLAINTEXT://{self.bootstrap}",
-            "controller.quorum.voters": f"1@{controller}",
+            "controller.quorum.voters": self.voters,
             "log.dirs": str(self.data),
+            **({"listeners": f"PLAINTEXT://{self.bootstrap}", **_SECOND} if first else {}),
             **(properties or {}),
         }
 
@@ -162,9 +173,7 @@ class Broker:
         self.folder.mkdir(parents=True, exist_ok=True)
         lines = [f"{name}={value}" for name, value in self._properties.items()]
         self._configuration.write_text("\n".join(lines) + "\n")
-        # The first byte keeps the id from starting with a dash.
-        cluster = base64.urlsafe_b64encode(b"\0" + uuid.uuid4().bytes[1:]).decode()[:22]
-        arguments = ["format", "--cluster-id", cluster, "--config", str(self._configuration)]
+        arguments = ["format", "--cluster-id", self.cluster, "--config", str(self._configuration)]
         subprocess.run(
             self._command("kafka.tools.StorageTool", *arguments),
             check=True,
@@ -199,7 +208,8 @@ class Broker:
         except KafkaError:
             return False
         try:
-            return any(not node["is_fenced"] for node in admin.describe_cluster()["brokers"])
+            nodes = admin.describe_cluster()["brokers"]
+            return any(node["port"] == int(port) and not node["is_fenced"] for node in nodes)
         except KafkaError:
             return False
         finally:
@@ -250,13 +260,18 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
 def own_kafka(tmp_path: Path) -> Iterator[Callable[..., Broker]]:
     """Return the factory of started brokers that the test may stop, kill and freeze.
 
-    It takes `properties=` for server.properties and `data=`, a folder for the records.
+    It takes `properties=` for server.properties, `data=`, a folder for the records, and `first=`,
+    the broker whose cluster to join.
     """
     made: list[Broker] = []
 
-    def make(properties: Mapping[str, str] | None = None, data: Path | None = None) -> Broker:
+    def make(
+        properties: Mapping[str, str] | None = None,
+        data: Path | None = None,
+        first: Broker | None = None,
+    ) -> Broker:
         folder = tmp_path / f"kafka-{len(made)}"
-        made.append(_or_skip(lambda: Broker(folder, properties, data)))
+        made.append(_or_skip(lambda: Broker(folder, properties, data, first)))
         return made[-1].start()
 
     try:

@@ -11,14 +11,12 @@ from tests.relay.stage import Stage
 
 
 @pytest.fixture
-def make_stage(
-    tmp_path: Path, migrated: Callable[[], Database]
-) -> Iterator[Callable[[str], Stage]]:
-    """Return the factory: call it with a broker's address."""
+def make_stage(tmp_path: Path, migrated: Callable[[], Database]) -> Iterator[Callable[..., Stage]]:
+    """Return the factory: call it with a broker's address, and settings if need be."""
     made: list[Stage] = []
 
-    def make(bootstrap: str) -> Stage:
-        made.append(Stage(tmp_path, migrated(), bootstrap))
+    def make(bootstrap: str, **settings: str) -> Stage:
+        made.append(Stage(tmp_path, migrated(), bootstrap, **settings))
         return made[-1]
 
     try:
@@ -29,5 +27,5 @@ def make_stage(
 
 
 @pytest.fixture
-def stage(kafka: Kafka, make_stage: Callable[[str], Stage]) -> Stage:
+def stage(kafka: Kafka, make_stage: Callable[..., Stage]) -> Stage:
     return make_stage(kafka.bootstrap)

@@ -1,6 +1,7 @@
 """A relay that gives up on a record after 3 s and looks again soon, in a process of its own."""
 
 import asyncio
+import logging
 
 import uvloop
 
@@ -29,4 +30,5 @@ async def _main() -> None:
 
 
 if __name__ == "__main__":
+    logging.basicConfig()  # What Kafka's client warns of, too.
     uvloop.run(_main())

@@ -81,6 +81,10 @@ class Stage:
     def states(self) -> list[str]:
         return [row.state for row in self.rows()]
 
+    def failures(self) -> int:
+        """How often a relay's run has ended in an error."""
+        return max((row.detail.get("relay_failures", 0) for row in self.rows()), default=0)
+
     def await_state(self, beginning: str, seconds: float = 60.0) -> str:
         """The state of the relay once it begins so."""
         found = functools.partial(

@@ -65,9 +65,9 @@ def test_a_relay_that_starts_before_its_broker(
     process = stage.relay(quick=True).start()
     head = stage.filler.append(100)
     usage = psutil.Process(process.pid)
-    until(lambda: _failures(stage) == 1, "the first attempt fails")
+    until(lambda: stage.failures() == 1, "the first attempt fails")
     threads = usage.num_threads()
-    until(lambda: _failures(stage) == 3, "the third attempt fails", 60)
+    until(lambda: stage.failures() == 3, "the third attempt fails", 60)
     assert usage.num_threads() <= threads + 1  # Of the next attempt, perhaps under way.
     broker.start()
     stage.await_position(head)
@@ -75,10 +75,6 @@ def test_a_relay_that_starts_before_its_broker(
     broker.kill()
     stage.filler.append(100)
     assert process.stop() == 0
-
-
-def _failures(stage: Stage) -> int:
-    return max((row.detail.get("relay_failures", 0) for row in stage.rows()), default=0)
 
 
 def test_a_broker_that_is_killed_under_load(own_kafka: MakeBroker, make_stage: MakeStage) -> None:
