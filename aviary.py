@@ -34,6 +34,7 @@ EXIT_UNREADABLE = 2
 
 def main() -> None:
     """Run a command; a setting that is wrong ends it with its name and the reason."""
+    sys.setswitchinterval(0.0002)  # The thread with the log's lock waits 5 ms a step by default.
     try:
         app()
     except BadSetting as error:
