@@ -1,6 +1,7 @@
 """Processes that stop in the middle of a step and wake up late: zombies change nothing."""
 
 import concurrent.futures
+import random
 import time
 
 import pytest
@@ -48,6 +49,29 @@ def test_a_writer_frozen_under_the_lock_stops_others_briefly_and_has_one_outcome
     assert all(answer.is_accepted for answer in answers)
     first.placed |= second.placed
     assert frozen.poll() is None
+    judge(scene, first)
+
+
+def test_a_writer_frozen_at_any_moment_of_a_burst_holds_nobody_up_for_long(scene: World) -> None:
+    other = free_port()
+    scene.worker().start()
+    frozen = scene.door("writer").start()
+    scene.door("writer", other).start()
+    first, second = Insistent(scene.client("writer")), Insistent(scene.client("writer", other))
+    moments = random.Random(2026)  # noqa: S311 - no secret
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        for turn in range(10):
+            places = [Place(f"burst-{turn}-{number}") for number in range(8)]
+            burst = [pool.submit(first.send, place) for place in places]
+            time.sleep(moments.uniform(0, 0.04))  # The fault itself: wherever it happens to be.
+            frozen.freeze()
+            started = time.monotonic()
+            second.send(Place(f"other-{turn}"))
+            took = time.monotonic() - started
+            frozen.thaw()
+            assert all(answer.result().is_accepted for answer in burst)
+            assert took < CUT_SECONDS + MARGIN_SECONDS
+    first.placed |= second.placed
     judge(scene, first)
 
 
