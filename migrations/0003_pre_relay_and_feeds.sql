@@ -56,3 +56,7 @@ grant insert, update, delete on relays, relay_partitions, feed_partitions to avi
 -- Room on each page for the next version of a row: an update of columns that no index holds then
 -- stays on its page and touches no index.
 alter table orders set (fillfactor = 70);
+
+-- What is due at one desk, the longest first, whatever waits at others.
+create index on open_effects (account, connector, due_us) where kind is not null;
+drop index open_effects_account_due_us_idx;

@@ -172,22 +172,23 @@ class Dispatcher:
         now = time.monotonic()
         waiting = [key for key, (when, _) in self._retries.items() if when > now]
         free = self._limits.in_flight_max - len(self._sending)
-        if free <= 0 or not self._leases:
+        ours = [desk for desk in self._desks if desk[0] in self._leases]
+        if free <= 0 or not ours:
             return 0
         self._forget_settled(now)
         # Settled rows wait for the projector: they are fetched beyond the limit and passed over.
         rows = await effects.due(
             self._connection,
             sending.now_us(),
-            list(self._leases),
+            ours,
             [*self._sending, *waiting],
             free + len(self._settled),
         )
         started = 0
         for effect in rows:
-            desk = self._desks.get((effect.account, effect.connector))
+            desk = self._desks[effect.account, effect.connector]
             settled_at = self._settled.get(effect.key, (0,))[0]
-            if desk is None or effect.position <= settled_at or started >= free:
+            if effect.position <= settled_at or started >= free:
                 continue
             self._sending.add(effect.key)
             self._tasks.create_task(self._act(desk, effect, self._leases[effect.account]))
@@ -275,4 +276,4 @@ class Dispatcher:
             for name, count in desk.counts.items():
                 detail[name] = detail.get(name, 0) + count
         missing = ", ".join(sorted(self._desks_missing))
-        self._pulse.beat(f"no venue for {missing}" if missing else "running", detail=detail)
+        self._pulse.beat(f"no venue: {missing}" if missing else "running", detail=detail)

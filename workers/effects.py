@@ -8,15 +8,17 @@ import psycopg
 
 from projections.open_effects import EffectRow
 
-# In the index's order for each account: without this a long queue is sorted every time.
+# In the index's order for each desk: a long queue is never sorted, and one desk's cannot hide
+# another's.
 _DUE = """
 select row_to_json(due)::text
-from unnest(%(accounts)s::text[]) as ours (account)
+from unnest(%(accounts)s::text[], %(connectors)s::text[]) as ours (account, connector)
 cross join lateral (
     select t.*
     from open_effects t
     where kind is not null
         and t.account = ours.account
+        and t.connector = ours.connector
         and due_us <= %(now_us)s
         and not key = any(%(without)s)
     order by due_us
@@ -57,14 +59,23 @@ async def desks(connection: psycopg.AsyncConnection[Any]) -> list[tuple[str, str
 async def due(
     connection: psycopg.AsyncConnection[Any],
     now_us: int,
-    accounts: Sequence[str],
+    desks: Sequence[tuple[str, str]],
     without: Sequence[str],
     limit: int,
 ) -> list[EffectRow]:
-    """What should be acted on now, the longest due first, without the named keys."""
+    """What these (account, connector) should act on now, the longest due first.
+
+    Without the named keys.
+    """
     found = await connection.execute(
         _DUE,
-        {"accounts": list(accounts), "now_us": now_us, "without": list(without), "limit": limit},
+        {
+            "accounts": [account for account, _ in desks],
+            "connectors": [connector for _, connector in desks],
+            "now_us": now_us,
+            "without": list(without),
+            "limit": limit,
+        },
     )
     return [_decode(text) for (text,) in await found.fetchall()]
 

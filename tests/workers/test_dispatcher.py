@@ -179,7 +179,8 @@ def test_a_connector_without_a_venue_does_not_hold_up_the_others(
     with _log(database) as committer:
         add = AddConnector("master_account", "elsewhere")
         committer.execute(_request(command_id_of("tester", "add"), "account-master_account", add))
-        _place(committer, "waits", "elsewhere")
+        for number in range(2 * QUICK.in_flight_max):  # More than are ever looked at together.
+            _place(committer, f"waits {number}", "elsewhere")
         sent = _place(committer, "goes")
         _run_until(database, committer, {"paper": venue}, lambda: bool(venue.placed))
         assert venue.placed == [sent]
