@@ -24,6 +24,7 @@ _HANDLERS = (
     status.home,
     status.health,
     status.ready,
+    status.ready_api,
     status.metrics,
     docs.openapi,
     docs.swagger,

@@ -1,6 +1,8 @@
 """Is it alive, is it ready, what do its counters say. Only /metrics needs a scope: `read`.
 
-`/ready` is open, so it says which part is wrong and nothing about why; the log has that.
+`/ready` is of the whole, for people and alarms. `/ready/api` is of this process and its store, for
+balancers: orders and cancels are taken while workers or Kafka are away. Both are open, so they say
+which part is wrong and nothing about why; the log has that.
 """
 
 import asyncio
@@ -12,7 +14,7 @@ from typing import Any
 import msgspec
 import psycopg
 from litestar import Request, get
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from api.auth import Authenticator
 from api.deps import Deps, deps_of
@@ -52,17 +54,27 @@ class WorkerCheck(Struct, frozen=True):
     processes: list[str] = []
 
 
-class Checks(Struct, frozen=True):
+class ApiChecks(Struct, frozen=True, kw_only=True):
+    """All that an API process needs to take commands."""
+
     store: str
-    migrations: str
+    migrations: str = "unknown"
     """`ok`, or the numbers of those that are missing."""
-    notifications: str
+    notifications: str = "unknown"
     """Whether we hear how far the read models are."""
-    projections: dict[str, int]
-    """Events behind the log, by read model."""
-    workers: dict[str, WorkerCheck]
     master_key: str = "unknown"
     """`ok`, or `another` where the API process that was here first has another one."""
+
+
+class Checks(ApiChecks, frozen=True, kw_only=True):
+    projections: dict[str, int] = {}
+    """Events behind the log, by read model."""
+    workers: dict[str, WorkerCheck] = {}
+
+
+class ApiReadiness(Struct, frozen=True):
+    status: str
+    checks: ApiChecks
 
 
 class Readiness(Struct, frozen=True):
@@ -70,7 +82,7 @@ class Readiness(Struct, frozen=True):
     checks: Checks
 
 
-_AWAY = Readiness("not ready", Checks("away", "unknown", "unknown", {}, {}))
+_AWAY = Readiness("not ready", Checks(store="away"))
 
 
 class Ready:
@@ -107,7 +119,7 @@ async def health() -> Reply:
     "/ready",
     opt={
         "scope": None,
-        "operation": Operation("Can it work.", {200: Readiness, 503: Readiness}),
+        "operation": Operation("Can the whole work.", {200: Readiness, 503: Readiness}),
     },
 )
 async def ready(request: Request[Any, Any, Any]) -> Reply:
@@ -115,6 +127,24 @@ async def ready(request: Request[Any, Any, Any]) -> Reply:
     found = await looked.look()
     status = 200 if found.status == "ready" else 503
     return Reply(msgspec.json.encode(found), status)
+
+
+@get(
+    "/ready/api",
+    opt={
+        "scope": None,
+        "operation": Operation(
+            "Can this process take commands.", {200: ApiReadiness, 503: ApiReadiness}
+        ),
+    },
+)
+async def ready_api(request: Request[Any, Any, Any]) -> Reply:
+    looked: Ready = request.app.state.ready
+    whole = (await looked.look()).checks
+    own = ApiChecks(**{name: getattr(whole, name) for name in ApiChecks.__struct_fields__})
+    is_well = set(structs.astuple(own)) == {"ok"}
+    found = ApiReadiness("ready" if is_well else "not ready", own)
+    return Reply(msgspec.json.encode(found), 200 if is_well else 503)
 
 
 @get(
@@ -158,7 +188,7 @@ async def _readiness(deps: Deps, migrations: Sequence[int]) -> Readiness:
 async def _look(deps: Deps, migrations: Sequence[int]) -> tuple[Checks, bool]:
     missing = await _missing(deps, migrations)
     if missing:
-        return Checks("ok", missing, "unknown", {}, {}), False
+        return Checks(store="ok", migrations=missing), False
     head = await row(deps.pool, _SQL["head"], {})
     position = int(head[0]) if head else 0
     checkpoints = await rows(deps.pool, _SQL["checkpoints"], {})
@@ -176,8 +206,15 @@ async def _look(deps: Deps, migrations: Sequence[int]) -> tuple[Checks, bool]:
         and deps.hub.is_connected
         and has_key
     )
-    heard = "ok" if deps.hub.is_connected else "lost"
-    return Checks("ok", "ok", heard, lags, workers, "ok" if has_key else "another"), is_well
+    checks = Checks(
+        store="ok",
+        migrations="ok",
+        notifications="ok" if deps.hub.is_connected else "lost",
+        master_key="ok" if has_key else "another",
+        projections=lags,
+        workers=workers,
+    )
+    return checks, is_well
 
 
 async def _missing(deps: Deps, migrations: Sequence[int]) -> str:

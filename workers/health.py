@@ -10,7 +10,7 @@ from adapters.postgres.connect import READER_OPTIONS, connect
 from adapters.settings import Settings
 from adapters.values import BadSetting
 from workers import names
-from workers.database import database
+from workers.database import find_running
 
 _TIMEOUT_SECONDS = 5.0
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - read, not listened to
@@ -28,7 +28,7 @@ def check(settings: Settings, name: str) -> tuple[bool, str]:
     """Whether it is well, and a sentence. Raises BadSetting for a name that nothing has."""
     match name:
         case "api":
-            return _answers(settings.host, settings.port, "/ready", {})
+            return _answers(settings.host, settings.port, "/ready/api", {})
         case "paper":
             port = urlsplit(settings.paper_url or "").port or names.PAPER_PORT
             token = {"X-Paper-Token": settings.paper_token or ""}
@@ -57,11 +57,12 @@ def _answers(host: str, port: int, path: str, headers: dict[str, str]) -> tuple[
 
 
 def _beats(settings: Settings, name: str) -> tuple[bool, str]:
+    running = None if settings.database_url else find_running(settings.data_dir)
+    dsn = settings.database_url or (running and running.app)
+    if dsn is None:
+        return False, f"No database runs in {settings.data_dir.absolute()}: set DATABASE_URL."
     try:
-        with (
-            database(settings) as dsns,
-            connect(dsns.app, READER_OPTIONS, autocommit=True) as reader,
-        ):
+        with connect(dsn, READER_OPTIONS, autocommit=True) as reader:
             row = reader.execute(_OWN, (name, socket.gethostname())).fetchone()
     except psycopg.Error as error:
         return False, f"The database cannot be asked: {error}"

@@ -45,7 +45,7 @@ def test_every_route_says_its_scope(shared: Live) -> None:
         assert handler.opt["scope"] in {"read", "trade", "admin", None}, handler
     open_paths = {path for h in handlers if h.opt["scope"] is None for path in h.paths}
     assert open_paths == {
-        *("/", "/health", "/ready", "/openapi.json", "/docs", "/redoc"),
+        *("/", "/health", "/ready", "/ready/api", "/openapi.json", "/docs", "/redoc"),
         "/docs/assets/{name:str}",
     }
 

@@ -1,4 +1,4 @@
-"""Health, readiness, metrics, and answers while the store is away."""
+"""Health, metrics, and answers while the store is away."""
 
 import asyncio
 import os
@@ -17,7 +17,6 @@ from api import reading, status, submitting
 from api.markets import NotTradable, fit
 from domain.order_messages import DispatchOrder, RecordUnknown
 from tests.api.live import EUR_USD, FixedRules, Live, running
-from tests.faults.processes import until
 from tests.postgres_fixture import Database
 from workers.database import Dsns, migrate_for
 
@@ -28,103 +27,6 @@ def test_the_front_page_is_the_contract_s(shared: Live) -> None:
     body = httpx.get(shared.url).json()
     assert (body["name"], body["status"]) == ("Hummingbot API", "running")
     assert httpx.get(f"{shared.url}/health").json() == {"status": "alive"}
-
-
-def test_it_is_ready_when_all_its_parts_are(live: Live) -> None:
-    live.project()
-    live.beat("dispatcher", "projector", "scheduler")
-    live.place(headers={"Prefer": "wait=1"})
-    answer = httpx.get(f"{live.url}/ready")
-    assert answer.status_code == 200, answer.text
-    body = answer.json()
-    assert body["status"] == "ready"
-    assert body["checks"]["store"] == body["checks"]["migrations"] == "ok"
-    assert body["checks"]["workers"]["projector"]["lag"] == live.head() - 1
-    assert body["checks"]["projections"]["orders"] == 1
-
-
-def test_readiness_names_the_part_that_is_wrong_without_its_words(live: Live) -> None:
-    live.beat("projector", state="failed: password is hush")
-    answer = httpx.get(f"{live.url}/ready")
-    assert answer.status_code == 503
-    workers = answer.json()["checks"]["workers"]
-    assert workers["projector"]["state"] == "failed"
-    assert workers["dispatcher"]["state"] == "missing"
-    assert "hush" not in answer.text
-
-
-def test_a_name_is_well_if_one_of_its_processes_runs(live: Live) -> None:
-    live.project()
-    live.beat("dispatcher", "projector", "scheduler")
-    live.beat("projector", process="two", state="failed: hush")
-    live.beat("projector", process="three", state="stopped")
-    live.beat("projector", process="four", seconds=-60)
-    until(lambda: httpx.get(f"{live.url}/ready").status_code == 200, "it is ready")
-    body = httpx.get(f"{live.url}/ready").json()["checks"]["workers"]
-    assert (body["projector"]["state"], body["projector"]["processes"]) == (
-        "running",
-        ["running", "failed"],
-    )
-    assert body["api"]["processes"] == ["running"]
-    live.sql("update workers set alive_at = alive_at - interval '1 minute' where process = 'p'")
-    until(lambda: httpx.get(f"{live.url}/ready").status_code == 503, "it is not ready")
-    lines = live.client.get("/metrics").text.splitlines()
-    alive = [line for line in lines if line.startswith("worker_alive_seconds{")]
-    shown = [line.partition('"')[2].partition('"')[0] for line in alive if '"projector"' in line]
-    assert sorted(shown) == ["four", "p", "two"]
-
-
-def test_a_relay_is_needed_where_there_is_a_kafka(
-    database: Callable[..., Database], seeded: Database, tmp_path: Path
-) -> None:
-    with running(
-        database(template=seeded), tmp_path, kafka_bootstrap_servers=("127.0.0.1:1",)
-    ) as live:
-        live.project()
-        live.beat("dispatcher", "projector", "scheduler")
-        answer = httpx.get(f"{live.url}/ready")
-        assert (answer.status_code, answer.json()["checks"]["workers"]["relay"]["state"]) == (
-            503,
-            "missing",
-        )
-        live.beat("relay")
-        until(lambda: httpx.get(f"{live.url}/ready").status_code == 200, "it is ready")
-        live.sql("update checkpoints set feed = 'kafka' where projection = 'orders'")
-        until(lambda: httpx.get(f"{live.url}/ready").status_code == 503, "it is not ready")
-        live.beat("kafka-projector")
-        until(lambda: httpx.get(f"{live.url}/ready").status_code == 200, "it is ready")
-
-
-def test_an_api_process_with_another_master_key_is_not_ready(live: Live) -> None:
-    live.project()
-    live.beat("dispatcher", "projector", "scheduler")
-    until(lambda: httpx.get(f"{live.url}/ready").status_code == 200, "it is ready")
-    live.sql(
-        "insert into workers (name, process, state, detail, started_at) values ('api', 'first', "
-        """'running', '{"key_fingerprint": 1}', now() - interval '1 day')"""
-    )
-    until(lambda: httpx.get(f"{live.url}/ready").status_code == 503, "it is not ready")
-    checks = httpx.get(f"{live.url}/ready").json()["checks"]
-    assert checks["master_key"] == "another"
-    live.sql("update workers set state = 'stopped' where process = 'first'")
-    until(lambda: httpx.get(f"{live.url}/ready").status_code == 200, "it is ready again")
-
-
-def test_a_database_without_migrations_is_said(
-    database: Callable[..., Database], tmp_path: Path
-) -> None:
-    with running(database(), tmp_path) as live:
-        answer = httpx.get(f"{live.url}/ready")
-        assert answer.status_code == 503
-        assert answer.json()["checks"]["store"] == "ok"
-        assert answer.json()["checks"]["migrations"].startswith("missing 0001, 0002")
-
-
-def test_a_single_migration_that_is_missing_is_named(live: Live) -> None:
-    live.sql("delete from schema_migrations where number = 2")
-    answer = httpx.get(f"{live.url}/ready")
-    assert answer.status_code == 503
-    assert answer.json()["checks"]["migrations"] == "missing 0002"
 
 
 def test_metrics_tell_what_happened(live: Live) -> None:
@@ -241,9 +143,10 @@ def test_a_frozen_store_hangs_nobody(
 def test_the_api_starts_while_the_store_is_away(tmp_path: Path) -> None:
     nowhere = "postgresql://someone:hush@127.0.0.1:1/aviary"
     with running(Database("aviary", nowhere, nowhere), tmp_path) as live:
-        answer = httpx.get(f"{live.url}/ready")
-        assert (answer.status_code, answer.json()["checks"]["store"]) == (503, "away")
-        assert "hush" not in answer.text
+        for path in ("/ready", "/ready/api"):
+            answer = httpx.get(f"{live.url}{path}")
+            assert (answer.status_code, answer.json()["checks"]["store"]) == (503, "away")
+            assert "hush" not in answer.text
 
 
 def test_rules_that_were_never_read_are_no_reason_to_guess(

@@ -5,6 +5,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -75,7 +76,7 @@ def test_a_database_that_is_away_is_said() -> None:
 def answering(status: int) -> Iterator[int]:
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_response(status)
+            self.send_response(status if self.path == "/ready/api" else 404)
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
@@ -89,7 +90,14 @@ def answering(status: int) -> Iterator[int]:
         thread.join()
 
 
-def test_the_api_is_well_when_it_is_ready() -> None:
+def test_without_a_database_none_is_started_to_be_asked(tmp_path: Path) -> None:
+    is_well, text = check(Settings(data_dir=tmp_path), "relay")
+    assert not is_well
+    assert f"No database runs in {tmp_path}" in text
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_api_is_well_when_it_can_take_commands() -> None:
     for host in ("127.0.0.1", "0.0.0.0"):  # noqa: S104 - what a container listens on
         for status in (200, 503):
             with answering(status) as port:

@@ -127,10 +127,10 @@ def _request(command_id: str, stream_name: str, command: Any) -> Request:
 
 def _run_until(
     database: Database, committer: Committer, venues: dict[str, Ledger], is_done: Callable[[], bool]
-) -> None:
-    """Run projector and dispatcher until a fact holds."""
+) -> str:
+    """Run projector and dispatcher until a fact holds; answers what it says of itself."""
 
-    async def work() -> None:
+    async def work() -> str:
         stopping, pulse = asyncio.Event(), Pulse("dispatcher")
 
         def venue_for(connector: str, _account: str) -> Any:
@@ -146,8 +146,9 @@ def _run_until(
             while not is_done() and time.monotonic() < deadline:  # noqa: ASYNC110 - a ledger is no event
                 await asyncio.sleep(0.01)
             stopping.set()
+        return pulse.state
 
-    asyncio.run(work())
+    return asyncio.run(work())
 
 
 def test_an_order_whose_lease_was_lost_is_sent_once_the_lease_is_ours_again(
@@ -182,8 +183,10 @@ def test_a_connector_without_a_venue_does_not_hold_up_the_others(
         for number in range(2 * QUICK.in_flight_max):  # More than are ever looked at together.
             _place(committer, f"waits {number}", "elsewhere")
         sent = _place(committer, "goes")
-        _run_until(database, committer, {"paper": venue}, lambda: bool(venue.placed))
+        state = _run_until(database, committer, {"paper": venue}, lambda: bool(venue.placed))
         assert venue.placed == [sent]
+        # Up to the colon is for everybody: /ready shows it without a login.
+        assert state == "no venue: master_account/elsewhere"
 
 
 def test_a_private_stream_that_is_refused_stops_no_order(
