@@ -193,8 +193,11 @@ def _check_together(settings: Settings) -> None:
             f"{settings.rate_burst} is less than the {settings.rate_per_second} of "
             "AVIARY_RATE_PER_SECOND. Raise it at least to that",
         )
-    if settings.kafka_security.startswith("sasl") and not settings.kafka_username:
-        raise BadSetting(
-            "AVIARY_KAFKA_USERNAME",
-            f"AVIARY_KAFKA_SECURITY={settings.kafka_security} needs a user name and a password",
-        )
+    if settings.kafka_security.startswith("sasl"):
+        for field in ("kafka_username", "kafka_password"):
+            if not getattr(settings, field):
+                raise BadSetting(
+                    _name(field),
+                    f"AVIARY_KAFKA_SECURITY={settings.kafka_security} needs a user name and a "
+                    "password, and this one is empty",
+                )

@@ -100,9 +100,25 @@ def topic_prefix(raw: str) -> str:
 
 
 def postgres_url(raw: str) -> str:
-    if not raw.startswith(("postgresql://", "postgres://")):
+    """What the driver would only refuse later, with parts of the password in its words."""
+    from psycopg import ProgrammingError
+    from psycopg.conninfo import conninfo_to_dict
+
+    address = raw.strip()
+    if not address.startswith(("postgresql://", "postgres://")):
         raise ValueError("a Postgres address such as postgresql://user:password@host:5432/aviary")
-    return raw.strip()
+    try:
+        parts = conninfo_to_dict(address)
+    except ProgrammingError:
+        parts = {"port": "unreadable"}
+    ports = str(parts.get("port", _PORT_MAX)).split(",")
+    names = f"{parts.get('host', '')}{parts.get('dbname', '')}"
+    if "@" in names or any(not re.fullmatch(r"[0-9]{0,5}", port, re.ASCII) for port in ports):
+        raise ValueError(
+            "a Postgres address whose user and password have %25 for %, %40 for @, %2F for / and "
+            "%3A for :"
+        )
+    return address
 
 
 def http_url(raw: str) -> str:

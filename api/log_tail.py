@@ -8,6 +8,7 @@ The surprising thing: notifications only save time. It also looks by itself, so 
 import asyncio
 import logging
 from bisect import bisect_right
+from collections import Counter
 from typing import Any
 
 import psycopg
@@ -55,7 +56,8 @@ class LogTail:
         self.sending: set[asyncio.Timeout] = set()
         self.replaying = asyncio.Semaphore(_REPLAYS_AT_ONCE)
         """Followers that read pages leave most of the pool to others."""
-        self.followers = 0
+        self.by_caller: Counter[str] = Counter()
+        """Followers of each caller."""
         self.events_sent = 0
         self._dsn = dsn
         self._oldest = 0
@@ -65,16 +67,20 @@ class LogTail:
         self._shared: dict[tuple[Wanted, int, int], Batch] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
-    def join(self) -> None:
-        self.followers += 1
+    @property
+    def followers(self) -> int:
+        return self.by_caller.total()
+
+    def join(self, caller: str) -> None:
+        self.by_caller[caller] += 1
         if not self._tasks:
             self._tasks = [
                 asyncio.create_task(self._run(), name="log tail"),
                 asyncio.create_task(self._tick(), name="log tail's clock"),
             ]
 
-    def leave(self) -> None:
-        self.followers -= 1
+    def leave(self, caller: str) -> None:
+        self.by_caller -= Counter({caller: 1})  # Drops the name at its last follower.
         if not self.followers:
             self._stop()
 

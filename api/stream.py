@@ -84,10 +84,14 @@ class EventStream:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         tail, most = self._deps.tail, self._deps.settings.followers_max
+        caller = scope["user"].name
         if tail.followers >= most or tail.is_ending:
             text = f"{tail.followers} clients follow the log, of {most} at most. Try again later."
             raise Failure(503, text, "too_many_followers", {"Retry-After": "5"})
-        tail.join()
+        if (own := tail.by_caller[caller]) >= most - most // 2:
+            text = f"{own} of {most} places are {caller}'s already. The others are for others."
+            raise Failure(429, text, "too_many_followers", {"Retry-After": "5"})
+        tail.join(caller)
         try:
             follower = await self._begin()
             told = follower.position
@@ -100,7 +104,7 @@ class EventStream:
                 return
             await _Stream(self._deps, follower, told, scope, receive, send).run(first)
         finally:
-            tail.leave()
+            tail.leave(caller)
 
     async def _begin(self) -> Follower:
         head = await head_of(self._deps.pool)

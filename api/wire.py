@@ -15,7 +15,8 @@ class Wire(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self.scope["extensions"] = {_EXTENSION: {"transport": self.transport}}
+        extensions = cast("dict[str, Any]", self.scope.setdefault("extensions", {}))
+        extensions[_EXTENSION] = {"transport": self.transport}
 
 
 def limit_silence(scope: Scope | HTTPScope, seconds: float) -> None:

@@ -57,8 +57,9 @@ def _answers(host: str, port: int, path: str, headers: dict[str, str]) -> tuple[
 
 
 def _beats(settings: Settings, name: str) -> tuple[bool, str]:
-    running = None if settings.database_url else find_running(settings.data_dir)
-    dsn = settings.database_url or (running and running.app)
+    dsn = settings.database_url
+    if dsn is None and (running := find_running(settings.data_dir)) is not None:
+        dsn = running.app
     if dsn is None:
         return False, f"No database runs in {settings.data_dir.absolute()}: set DATABASE_URL."
     try:

@@ -75,6 +75,26 @@ def test_followers_have_a_limit(
         assert answered == 200
 
 
+def test_one_key_leaves_half_of_the_places_to_others(
+    database: Callable[..., Database], seeded: Database, tmp_path: Path
+) -> None:
+    with running(database(template=seeded), tmp_path, followers_max=3) as live:
+        token = live.client.post("/keys", json={"name": "bot", "scopes": ["read"]}).json()["token"]
+        live.project()
+        with live.connect(token=token) as bot, following(live, client=bot) as first:
+            first.next()
+            with following(live, client=bot) as second:
+                second.next()
+                with following(live, client=bot) as third:
+                    assert third.answer.status_code == 429
+                    assert third.answer.json()["code"] == "too_many_followers"
+                    assert "2 of 3 places are key:" in third.answer.text
+                with following(live) as other:
+                    assert other.answer.status_code == 200
+        while live.deps.tail.by_caller:
+            live.client.get("/health")
+
+
 def test_a_revoked_key_follows_no_longer(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "HEARTBEAT_SECONDS", 0.1)
     body = {"name": "bot", "scopes": ["read"]}

@@ -78,6 +78,40 @@ def test_a_wrong_secret_is_not_shown(name: str) -> None:
     assert "hush" not in str(caught.value)
 
 
+@pytest.mark.parametrize("password", ["qj%xv", "qj/xv", "qj@xv", "1/qj@xv", "qj[xv/@", "%qjxv"])
+def test_a_password_that_tears_its_address_apart_is_not_shown(password: str) -> None:
+    with pytest.raises(
+        BadSetting, match=r"DATABASE_URL: the value \(not shown\).* %25 for %"
+    ) as caught:
+        given(DATABASE_URL=f"postgresql://aviary_app:{password}@db:5432/aviary")
+    assert caught.value.__cause__ is None
+    assert not any(part in str(caught.value) for part in ("qj", "xv", "aviary_app"))
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql://u:h%25u%2Fs%40h%3A@db:5432/aviary?sslmode=require",
+        "postgres://u:h:u?s#h@db/aviary",
+        "postgresql://u@[::1]:5432/aviary",
+        "postgresql://u@one:1,two/aviary",
+        "postgresql:///aviary?host=/run/postgresql",
+        "postgresql://u:p@%2Frun%2Fpostgresql/aviary",
+    ],
+)
+def test_every_address_that_the_driver_reads_is_taken(address: str) -> None:
+    assert given(DATABASE_URL=f" {address} ").database_url == address
+
+
+@pytest.mark.parametrize("name", ["AVIARY_KAFKA_USERNAME", "AVIARY_KAFKA_PASSWORD"])
+@pytest.mark.parametrize("security", ["sasl_plaintext", "sasl_ssl"])
+def test_sasl_needs_a_whole_login(name: str, security: str) -> None:
+    login = {"AVIARY_KAFKA_USERNAME": "aviary", "AVIARY_KAFKA_PASSWORD": "hush"}
+    assert given(AVIARY_KAFKA_SECURITY=security, **login).kafka_password == "hush"
+    with pytest.raises(BadSetting, match=f"^{name}: .*={security} needs"):
+        given(AVIARY_KAFKA_SECURITY=security, **login | {name: ""})
+
+
 def test_an_unknown_name_is_refused_with_the_nearest_known() -> None:
     with pytest.raises(BadSetting, match=r"Did you mean AVIARY_PORT\?$"):
         given(AVIARY_PROT="1")
