@@ -12,12 +12,14 @@ create table relays (
 );
 
 -- One row for each partition since its topic was first seen: their number must never change.
--- Every event up to the relay's position lies below `next_offset`.
+-- Every event up to the relay's position lies below `next_offset`. `position` is the event that stands
+-- at `next_offset - 1`: where another is found there, Kafka has lost what it had acknowledged.
 create table relay_partitions (
     relay text not null references relays (name),
     topic text not null,
     partition int not null,
     next_offset bigint not null default 0,
+    position bigint not null default 0,
     primary key (relay, topic, partition)
 );
 

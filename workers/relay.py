@@ -17,7 +17,7 @@ from msgspec import Struct, structs
 
 from adapters.kafka.producer import Producer, ProducerLimits
 from adapters.kafka.records import Record, source_of, to_record
-from adapters.kafka.topics import CannotPublish, Partition, Topics, partition_of
+from adapters.kafka.topics import CannotPublish, Topics, partition_of
 from adapters.postgres import relays
 from adapters.postgres.connect import PROJECTOR_OPTIONS, connect
 from adapters.postgres.log import CHANNEL
@@ -26,7 +26,7 @@ from commands.catalogue import topic_of
 from commands.codec import LogIsNewer
 from commands.crashpoint import crashpoint
 from domain.log import Recorded
-from workers import relay_checks
+from workers import relay_checks, relay_offsets
 from workers.pulse import Pulse
 
 _log = logging.getLogger(__name__)
@@ -42,10 +42,6 @@ class RelayLimits(Struct, frozen=True):
     recheck_seconds: float = 10.0
     """After a refusal, until the topics are looked at again."""
     producer: ProducerLimits = ProducerLimits()
-
-
-class Interleaved(Exception):  # noqa: N818 - says what is so
-    """Another writer's records stand between ours; the checks at the start say whose they are."""
 
 
 class KafkaFailed(Exception):  # noqa: N818 - says what is so
@@ -217,11 +213,12 @@ class _Rounds:
         while not self._producer.is_settled(BEAT_SECONDS):
             beat()
         crashpoint("relay-after-flush")
-        reached = self._acknowledged()
+        reached = relay_offsets.settle(self._producer.take_round(), self._ends)
         crashpoint("relay-before-checkpoint")
         relays.move(self._session, self._name, self.position, records[-1].position, reached)
         crashpoint("relay-after-checkpoint")
         self.position = records[-1].position
+        self._ends |= {place: at.next_offset for place, at in reached.items()}
         return len(records)
 
     def _read(self, after: int) -> Sequence[Recorded]:
@@ -241,19 +238,6 @@ class _Rounds:
                     raise
                 break
         return records
-
-    def _acknowledged(self) -> dict[Partition, int]:
-        """The next offset of each partition touched. Raises Interleaved."""
-        reached = {}
-        for place, span in self._producer.take_round().items():
-            if span.first != self._ends[place]:
-                topic, partition = place
-                raise Interleaved(
-                    f"Our next record in partition {partition} of topic {topic} was due at offset "
-                    f"{self._ends[place]} and stands at {span.first}: somebody else wrote there."
-                )
-            reached[place] = self._ends[place] = span.next
-        return reached
 
 
 def _sleep_until_woken(wake: psycopg.Connection[Any]) -> None:

@@ -1,26 +1,18 @@
-"""What must hold before anything is sent: our topics as we left them, nothing foreign behind us.
-
-Records behind the checkpoint's offsets are what a crash left. Each of them must be an event of
-this log, else Postgres was restored from an older backup or somebody else publishes here.
-"""
+"""What must hold before anything is sent: our topics, and the ends of them, as we left them."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import psycopg
 from msgspec import Struct
 
-from adapters.kafka.records import NotOurs, to_recorded
-from adapters.kafka.topics import KEPT, CannotPublish, Found, Partition, Topic, Topics
+from adapters.kafka.topics import KEPT, CannotPublish, Partition, Topic, Topics
 from adapters.postgres import relays
+from adapters.postgres.relays import Reached
 from adapters.settings import Settings
 from commands import catalogue
-from domain.log import Recorded
-
-_ELSEWHERE = (
-    "Set AVIARY_KAFKA_TOPIC_PREFIX to a new prefix; everything is published there from position 1."
-)
+from workers.relay_offsets import ELSEWHERE, check_records
 
 
 class Route(Struct, frozen=True):
@@ -58,10 +50,7 @@ def examine(
     published = relays.load_partitions(session, relay)
     ends = topics.ends(published)
     _check_ends(published, ends)
-    tails = {place: (at, ends[place]) for place, at in published.items() if ends[place] > at}
-    for records in topics.read(tails):
-        beat()
-        _check_ours(session, records)
+    check_records(topics, session, relay, settings.kafka_topic_prefix, ends, beat)
     return Route(
         {name: found[name].partitions for name in names},
         ends,
@@ -73,14 +62,14 @@ def check_count(topic: str, expected: int, partitions: int) -> None:
     if partitions != expected:
         raise CannotPublish(
             f"Topic {topic} has {partitions} partitions and had {expected} when publishing began: "
-            f"keys would change their partition and so their order. {_ELSEWHERE}"
+            f"keys would change their partition and so their order. {ELSEWHERE}"
         )
 
 
-def _refuse_gone(topic: str, recorded: Mapping[Partition, int]) -> None:
-    written = sum(at for (name, _), at in recorded.items() if name == topic)
+def _refuse_gone(topic: str, recorded: Mapping[Partition, Reached]) -> None:
+    written = sum(at.next_offset for (name, _), at in recorded.items() if name == topic)
     if written:
-        raise CannotPublish(f"Topic {topic} is gone; it held {written} records. {_ELSEWHERE}")
+        raise CannotPublish(f"Topic {topic} is gone; it held {written} records. {ELSEWHERE}")
 
 
 def _check_kept(topic: Topic) -> None:
@@ -97,36 +86,11 @@ def _listed(values: Mapping[str, str]) -> str:
     return ", ".join(f"{name}={value}" for name, value in values.items())
 
 
-def _check_ends(recorded: Mapping[Partition, int], ends: Mapping[Partition, int]) -> None:
+def _check_ends(recorded: Mapping[Partition, Reached], ends: Mapping[Partition, int]) -> None:
     for (topic, partition), at in recorded.items():
         end = ends[topic, partition]
-        if end < at:
+        if end < at.next_offset:
             raise CannotPublish(
                 f"Partition {partition} of topic {topic} ends at offset {end}, but records up to "
-                f"{at} were acknowledged: it was made anew or cut. {_ELSEWHERE}"
+                f"{at.next_offset} were acknowledged: it was made anew or cut. {ELSEWHERE}"
             )
-
-
-def _check_ours(session: psycopg.Connection[Any], records: Sequence[Found]) -> None:
-    read = [(record, _event_of(record)) for record in records]
-    seals = relays.load_seals(session, [event.position for _, event in read])
-    for record, event in read:
-        seal = seals.get(event.position)
-        if seal != event.seal:
-            said = "does not have that position" if seal is None else "has another event there"
-            raise CannotPublish(
-                f"{_place(record)} is an event of position {event.position}, and this log {said}. "
-                "Postgres was restored from an older backup, or another installation publishes to "
-                f"the same topics. {_ELSEWHERE}"
-            )
-
-
-def _event_of(record: Found) -> Recorded:
-    try:
-        return to_recorded(record.value, record.headers)
-    except NotOurs as error:
-        raise CannotPublish(f"{_place(record)}: {error}. {_ELSEWHERE}") from error
-
-
-def _place(record: Found) -> str:
-    return f"Offset {record.offset} of partition {record.partition} of topic {record.topic}"

@@ -8,7 +8,7 @@ inside, before it can send anything else. After that only `close` is of use.
 import contextlib
 import functools
 import logging
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 from kafka import KafkaProducer
@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from adapters.kafka.connect import opened, options
 from adapters.kafka.records import Record
-from adapters.kafka.topics import CALL_SECONDS, CannotPublish, Partition
+from adapters.kafka.topics import CALL_SECONDS, CannotPublish
 from adapters.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -43,12 +43,15 @@ class DeliveryFailed(Exception):  # noqa: N818 - says what is so
     """A record was not acknowledged; it may have been written all the same."""
 
 
-class Span(Struct, frozen=True):
-    """Where the records of one round stand in a partition."""
+class Placed(Struct, frozen=True):
+    """Where a record stands, as Kafka acknowledged it."""
 
-    first: int
-    next: int
-    """The offset after the highest one."""
+    topic: str
+    partition: int
+    offset: int
+    """-1 where Kafka only said that it had the record already."""
+    position: int
+    """Of the event in the log."""
 
 
 class Producer:
@@ -57,7 +60,7 @@ class Producer:
     def __init__(self, settings: Settings, limits: ProducerLimits) -> None:
         self._limits = limits
         self._failure: tuple[Record, BaseException] | None = None
-        self._round: list[Any] = []
+        self._round: list[tuple[Record, Any]] = []
         self._kafka: Any = opened(
             KafkaProducer,
             **options(settings),
@@ -92,7 +95,7 @@ class Producer:
         except _TOO_LARGE as error:
             raise _too_large(record, error) from error
         future.add_errback(functools.partial(self._failed, record))
-        self._round.append(future)
+        self._round.append((record, future))
 
     def is_settled(self, wait_seconds: float) -> bool:
         """Send what is left and wait; whether all of the round are acknowledged by now.
@@ -110,21 +113,16 @@ class Producer:
                 f"Kafka did not take the event at position {record.position} for {record.topic}: "
                 f"{type(error).__name__}: {error}"
             ) from error
-        return all(future.is_done for future in self._round)
+        return all(future.is_done for _, future in self._round)
 
-    def take_round(self) -> Mapping[Partition, Span]:
-        """Where the settled round stands; the next one begins."""
-        spans: dict[Partition, Span] = {}
-        for future in self._round:
+    def take_round(self) -> Sequence[Placed]:
+        """Where the settled round stands, in the order of sending; the next one begins."""
+        placed = []
+        for record, future in self._round:
             done = future.get(0)  # Raises, should one have failed after all.
-            place = (done.topic, done.partition)
-            span = spans.get(place)
-            if span is None:
-                spans[place] = Span(done.offset, done.offset + 1)
-            else:
-                spans[place] = Span(min(span.first, done.offset), max(span.next, done.offset + 1))
+            placed.append(Placed(done.topic, done.partition, done.offset, record.position))
         self._round = []
-        return spans
+        return placed
 
     def close(self) -> None:
         """Drop what has not been sent."""

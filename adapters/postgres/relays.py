@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import psycopg
+from msgspec import Struct
 from psycopg.rows import tuple_row
 
 from adapters.postgres.connect import PROJECTOR_OPTIONS
@@ -37,10 +38,19 @@ order by notification_id
 """
 _MOVE_PARTITIONS = """
 update relay_partitions p
-set next_offset = reached.next_offset
-from unnest(%s::text[], %s::int[], %s::bigint[]) as reached (topic, partition, next_offset)
+set next_offset = reached.next_offset, position = reached.position
+from unnest(%s::text[], %s::int[], %s::bigint[], %s::bigint[])
+    as reached (topic, partition, next_offset, position)
 where p.relay = %s and p.topic = reached.topic and p.partition = reached.partition
 """
+
+
+class Reached(Struct, frozen=True):
+    """How far a partition was acknowledged."""
+
+    next_offset: int
+    position: int
+    """Of the event at the offset before; 0 where none was ever sent."""
 
 
 class RelayMoved(Exception):  # noqa: N818 - says what is so
@@ -66,12 +76,13 @@ def load_position(session: psycopg.Connection[Any], name: str) -> int:
     return int(row[0]) if row else 0
 
 
-def load_partitions(session: psycopg.Connection[Any], name: str) -> dict[tuple[str, int], int]:
-    """The next offset of every partition ever seen, by topic and partition."""
+def load_partitions(session: psycopg.Connection[Any], name: str) -> dict[tuple[str, int], Reached]:
+    """Every partition ever seen, by topic and partition."""
     found = session.execute(
-        "select topic, partition, next_offset from relay_partitions where relay = %s", (name,)
+        "select topic, partition, next_offset, position from relay_partitions where relay = %s",
+        (name,),
     )
-    return {(topic, partition): at for topic, partition, at in found}
+    return {(topic, partition): Reached(*reached) for topic, partition, *reached in found}
 
 
 def add_topic(session: psycopg.Connection[Any], name: str, topic: str, partitions: int) -> None:
@@ -87,7 +98,7 @@ def move(
     name: str,
     old: int,
     new: int,
-    next_offsets: Mapping[tuple[str, int], int],
+    partitions: Mapping[tuple[str, int], Reached],
 ) -> None:
     """Compare and set the position, with what was published up to it. Raises RelayMoved."""
     with session.transaction():
@@ -100,10 +111,15 @@ def move(
             raise RelayMoved(
                 f"Relay {name} was expected at position {old}; another one has moved it."
             )
-        topics, partitions = zip(*next_offsets, strict=True)
         session.execute(
             _MOVE_PARTITIONS,
-            (list(topics), list(partitions), list(next_offsets.values()), name),
+            (
+                [topic for topic, _ in partitions],
+                [partition for _, partition in partitions],
+                [reached.next_offset for reached in partitions.values()],
+                [reached.position for reached in partitions.values()],
+                name,
+            ),
             prepare=True,
         )
 

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from adapters.kafka.records import Record, source_of, to_record
 from adapters.kafka.topics import Found, Topics
+from adapters.postgres.relays import Reached
 from adapters.settings import Settings, load
 from commands import catalogue
 from tests.faults.processes import Process, until
@@ -119,10 +120,12 @@ class Stage:
         assert row is not None
         return row[0]
 
-    def next_offsets(self) -> dict[tuple[str, int], int]:
+    def reached(self) -> dict[tuple[str, int], Reached]:
         with psycopg.connect(self.database.owner_dsn) as owner:
-            found = owner.execute("select topic, partition, next_offset from relay_partitions")
-            return {(topic, partition): at for topic, partition, at in found}
+            found = owner.execute(
+                "select topic, partition, next_offset, position from relay_partitions"
+            )
+            return {(topic, partition): Reached(*rest) for topic, partition, *rest in found}
 
     @contextlib.contextmanager
     def admin(self) -> Iterator[Any]:

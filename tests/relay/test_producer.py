@@ -53,7 +53,7 @@ def test_a_later_batch_is_not_sent_when_an_earlier_one_has_expired(
 def _await_end(producer: Producer) -> None:
     """Until the second record was either sent or given up."""
     deadline = time.monotonic() + 10
-    while not all(future.is_done for future in producer._round):  # noqa: SLF001 - no other way to see it
+    while not all(future.is_done for _, future in producer._round):  # noqa: SLF001 - no other way to see it
         with pytest.raises(DeliveryFailed):
             producer.is_settled(0.1)
         assert time.monotonic() < deadline, "The second record was neither sent nor given up."

@@ -1,12 +1,12 @@
 """What reaches Kafka when nothing breaks."""
 
 import threading
-from collections import Counter
 
 import pytest
 
 from adapters.kafka.records import to_recorded
 from adapters.kafka.topics import partition_of
+from adapters.postgres.relays import Reached
 from commands.codec import LogIsNewer
 from tests.faults.processes import until
 from tests.relay.quick import LIMITS
@@ -67,9 +67,12 @@ def test_the_offsets_recorded_are_where_the_partitions_end(stage: Stage) -> None
     head = stage.filler.append(900)
     stage.relay().start()
     stage.await_position(head)
-    ends = Counter({place: len(records) for place, records in stage.published().items()})
-    recorded = stage.next_offsets()
-    assert {place: at for place, at in recorded.items() if at} == ends
+    ends = {
+        place: Reached(len(records), int(dict(records[-1].headers)["ce_position"]))
+        for place, records in stage.published().items()
+    }
+    recorded = stage.reached()
+    assert {place: at for place, at in recorded.items() if at != Reached(0, 0)} == ends
     assert len(recorded) == PARTITIONS * 4
 
 
@@ -82,7 +85,10 @@ def test_a_new_prefix_is_published_from_the_beginning(stage: Stage) -> None:
     stage.environment["AVIARY_KAFKA_TOPIC_PREFIX"] = stage.prefix
     stage.relay().start()
     until(lambda: len(stage.published()) == PARTITIONS, "all partitions")
-    until(lambda: sum(stage.next_offsets().values()) == 2 * head, "everything a second time")
+    until(
+        lambda: sum(at.next_offset for at in stage.reached().values()) == 2 * head,
+        "everything a second time",
+    )
     assert check(stage) == 0
 
 

@@ -154,7 +154,7 @@ def test_another_log_on_the_same_topics(
 def test_a_log_restored_from_an_older_backup(stage: Stage) -> None:
     """The backup: everything before the last 100 events, and the relay's rows as they were."""
     publish_some(stage)
-    before = stage.next_offsets()
+    before = stage.reached()
     process = stage.relay().start()
     stage.await_position(stage.filler.append(100))
     assert process.stop() == 0
@@ -167,8 +167,9 @@ def test_a_log_restored_from_an_older_backup(stage: Stage) -> None:
         owner.execute("update relays set position = 300")
         for (topic, partition), at in before.items():
             owner.execute(
-                "update relay_partitions set next_offset = %s where topic = %s and partition = %s",
-                (at, topic, partition),
+                """update relay_partitions set next_offset = %s, position = %s
+                where topic = %s and partition = %s""",
+                (at.next_offset, at.position, topic, partition),
             )
     stage.relay().start()
     assert "and this log does not have that position" in stage.await_state("refused")
