@@ -1,5 +1,6 @@
 """compose.yaml and what it mounts agree with the program, and every container is closed in."""
 
+import base64
 import re
 import subprocess
 from collections.abc import Mapping
@@ -90,6 +91,67 @@ def test_the_settings_of_each_container_are_accepted(name: str, made: Path) -> N
         assert settings.master_key is not None
     is_owner = settings.migrate_database_url != settings.database_url
     assert is_owner is (name == "migrate")
+
+
+def reached(name: str) -> set[str]:
+    """The services that a container of this one can speak to."""
+    networks = set(SERVICES[name]["networks"])
+    return {other for other, found in SERVICES.items() if networks & set(found["networks"])}
+
+
+def test_each_container_reaches_what_it_needs() -> None:
+    assert set(COMPOSE["networks"]) == {n for found in SERVICES.values() for n in found["networks"]}
+    for name, found in OURS.items():
+        if "database_url" in found["secrets"]:
+            assert "postgres" in reached(name)
+        if name in names.WITH_KAFKA:
+            assert "kafka" in reached(name)
+        if name in {"api", "dispatcher"}:
+            assert "paper" in reached(name)
+
+
+def test_bots_and_venues_reach_neither_the_store_nor_kafka() -> None:
+    assert reached("mosquitto") == {"mosquitto"}
+    assert reached("paper") == {"paper", "api", "dispatcher"}
+    assert reached("kafka") == {"kafka", *names.WITH_KAFKA}
+    assert reached("postgres") == {"postgres", *OURS} - {"paper"}
+
+
+def cluster_of(data: Path) -> str:
+    """The id under which the broker of compose.yaml would format its volume."""
+    script = [str(ROOT / "deploy/kafka/start.sh"), str(data), "env"]
+    said = subprocess.run(["sh", *script], check=True, capture_output=True, text=True).stdout  # noqa: S607
+    return dict(line.split("=", 1) for line in said.splitlines())["CLUSTER_ID"]
+
+
+def test_a_new_volume_of_kafka_is_a_new_cluster_and_an_old_one_stays_the_same(
+    tmp_path: Path,
+) -> None:
+    made = [cluster_of(tmp_path) for _ in range(50)]
+    assert len(set(made)) == len(made)
+    for cluster in made:
+        assert len(base64.urlsafe_b64decode(cluster + "==")) == 16
+        assert re.fullmatch("[A-Za-z0-9]{22}", cluster), "a dash in front would be an option"
+    (tmp_path / "meta.properties").write_text(f"version=1\ncluster.id={made[0]}\nnode.id=1\n")
+    assert cluster_of(tmp_path) == made[0]
+    kafka = SERVICES["kafka"]
+    assert kafka["command"] == ["sh", "/opt/aviary/start.sh"]
+    assert "./deploy/kafka:/opt/aviary:ro" in kafka["volumes"]
+    assert f"kafka:{kafka['environment']['KAFKA_LOG_DIRS']}" in kafka["volumes"]
+
+
+def test_what_is_mounted_is_there() -> None:
+    mounted = [v for found in SERVICES.values() for v in found.get("volumes", ())]
+    for volume in mounted:
+        source = volume.partition(":")[0]
+        assert (ROOT / source).is_dir() if source.startswith(".") else source in COMPOSE["volumes"]
+
+
+def test_a_topic_prefix_can_be_chosen_from_outside() -> None:
+    for found in OURS.values():
+        if "KAFKA_BOOTSTRAP_SERVERS" in found["environment"]:
+            prefix = found["environment"]["AVIARY_KAFKA_TOPIC_PREFIX"]
+            assert prefix == "${AVIARY_KAFKA_TOPIC_PREFIX:-aviary}"
 
 
 def test_names_of_hosts_in_addresses_are_services(made: Path) -> None:
