@@ -25,7 +25,7 @@ ENV PATH=/opt/aviary/bin:$PATH \
 WORKDIR /var/lib/aviary
 USER 10001:10001
 EXPOSE 8000
-# Of the default command; a worker's container asks for its own name.
+# Of the default command: whether it can take commands (/ready/api). A worker's asks for its own name.
 HEALTHCHECK --interval=15s --timeout=10s --start-period=60s CMD ["aviary", "health", "api"]
 ENTRYPOINT ["aviary"]
 CMD ["api"]
