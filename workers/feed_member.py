@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 from msgspec import Struct
 
-from adapters.kafka.consumer import Group, GroupLimits
+from adapters.kafka.consumer import Group, GroupLimits, RecordsGone
 from adapters.kafka.records import source_of
 from adapters.kafka.topics import Found, Partition, Topics
 from adapters.postgres import feeds, relays
@@ -26,6 +26,7 @@ from projections import PROJECTIONS
 from projections.projection import Projection
 from workers import feed_checks
 from workers.feed_pages import Arrival, Reading, Take, Unusable, admit, event_of, read
+from workers.feed_stops import RETRY_SECONDS, Stops
 from workers.projector import CHANNEL
 from workers.relay import name_of
 from workers.saving import fold_and_save
@@ -47,6 +48,7 @@ class FeedLimits(Struct, frozen=True):
     poll_ms_max: int = 50
     """Polls that bring nothing take longer and longer; each then looks where the relay is."""
     commit_seconds: float = 5.0
+    retry_seconds: float = RETRY_SECONDS
 
 
 class FeedsChanged(Exception):  # noqa: N818 - says what is so
@@ -63,9 +65,8 @@ class Member:
         projections: Sequence[Projection] = PROJECTIONS,
         limits: FeedLimits | None = None,
     ) -> None:
-        self.stopped: dict[Partition, str] = {}
-        """Why partitions are read no further."""
         self._limits = limits or FeedLimits()
+        self._stops = Stops(self._limits.retry_seconds)
         self._connection = connection
         self._projections = {p.name: p for p in projections if p.is_keyed_by_stream}
         self._fed = feeds.load_reach(connection, "", tuple(self._projections)).fed
@@ -77,8 +78,7 @@ class Member:
             self.relay = name_of(topics.cluster_id(), settings.kafka_topic_prefix)
             feed_checks.check_relay(connection, self._fed, self.relay)
             feed_checks.check_partitions(standings, topics.partition_counts(sorted(self._topics)))
-        seal = relays.load_seals(connection, [1]).get(1)
-        self._source = source_of(seal).encode() if seal else b""
+        self._source = b""
         self._standings: dict[Key, Standing] = {}
         self._readings: dict[Partition, Reading] = {}
         self._relayed = self._shown = 0
@@ -92,6 +92,11 @@ class Member:
         return min((standing.position for standing in self._standings.values()), default=None)
 
     @property
+    def stopped(self) -> Mapping[Partition, str]:
+        """Why partitions are read no further."""
+        return self._stops.texts
+
+    @property
     def partitions(self) -> int:
         return len(self._readings)
 
@@ -103,8 +108,12 @@ class Member:
 
         Raises FeedsChanged, codec.LogIsNewer, CannotFollow, KafkaError or psycopg.Error.
         """
-        polled = self._group.poll(self._poll_ms)
-        if self._group.has_changed():
+        try:
+            polled = self._group.poll(self._poll_ms)
+        except RecordsGone as gone:
+            self._stop(gone.texts)
+            polled = {}
+        if self._group.has_changed() or self._stops.is_trial_due():
             self._begin()
             return 0
         try:
@@ -120,6 +129,7 @@ class Member:
             time.sleep(PAUSE_SECONDS)
             self._begin()
             return 0
+        self._stops.free({arrival.place for arrival in taken.arrivals})
         self._stop(taken.stopped)
         if taken.newer is not None:
             raise taken.newer
@@ -143,14 +153,16 @@ class Member:
             self._readings[place] = Reading(
                 min(at.next_offset for at in here), min(at.position for at in here)
             )
-        self.stopped = {}
+        self._stops.try_again(assigned)
         self._group.seek({place: at.next_offset for place, at in self._readings.items()})
 
     def _take(self, polled: Mapping[Partition, Sequence[Found]]) -> Take:
+        if polled and not self._source:
+            self._source = self._load_source()
         events: dict[Partition, list[tuple[int, Recorded]]] = {}
         stopped: dict[Partition, str] = {}
         for place, records in polled.items():
-            if place not in self._readings or place in self.stopped:
+            if place not in self._readings or self._stops.is_stopped(place):
                 continue
             expected = self._readings[place].next_offset
             known = events[place] = []
@@ -167,9 +179,16 @@ class Member:
         for place, found in events.items():
             unmet |= self._readings[place].unmet(event for _, event in found)
         earlier = feeds.load_positions(self._connection, unmet) if unmet else {}
-        taken = read(events, self._readings, earlier)
+        positions = [event.position for found in events.values() for _, event in found]
+        seals = relays.load_seals(self._connection, positions) if positions else {}
+        taken = read(events, self._readings, earlier, seals)
         taken.stopped = stopped | taken.stopped  # A hole comes before what ended the poll.
         return taken
+
+    def _load_source(self) -> bytes:
+        """The log may have been empty when this member began; with records it is not."""
+        seal = relays.load_seals(self._connection, [1]).get(1)
+        return source_of(seal).encode() if seal else b""
 
     def _settle(self, arrivals: Sequence[Arrival]) -> None:
         """Save; where a table cannot hold a row, halve until the event to park stands alone."""
@@ -230,7 +249,7 @@ class Member:
         for (topic, number), text in stopped.items():
             _log.error("Partition %s of topic %s is read no further: %s", number, topic, text)
             self._group.stop((topic, number))
-            self.stopped[topic, number] = f"{topic} partition {number} {text}"
+        self._stops.add(stopped)
 
     def _commit(self) -> None:
         if time.monotonic() >= self._commit_at:

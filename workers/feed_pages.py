@@ -55,9 +55,11 @@ class Reading(Struct):
 
     def take(self, event: Recorded, earlier: Mapping[tuple[str, int], int]) -> None:
         """Note an event; `earlier` has the positions of `unmet`. Raises Unusable at a hole."""
+        if event.position <= self.since:
+            return  # Sent again; its stream may have gone on before `since`.
         known = self.versions.get(event.stream)
         if known is None:
-            if event.version > 1 and event.position > self.since:
+            if event.version > 1:
                 before = earlier.get((event.stream, event.version - 1))
                 if before is None or before > self.since:
                     raise _hole(event, None)
@@ -80,6 +82,17 @@ def _hole(event: Recorded, known: int | None) -> Unusable:
         f"Version {event.version} of {event.stream} (position {event.position}) is here, and "
         f"{before}: records are missing."
     )
+
+
+def _check_seal(event: Recorded, ours: bytes | None) -> None:
+    if event.seal != ours:
+        has = "ends before it" if ours is None else "has another event there"
+        raise Unusable(
+            f"{event.tag} of {event.stream} has position {event.position} and our log {has}: "
+            "Postgres was restored from an older backup, or another installation publishes to the "
+            "same topics. For the read models that follow them run `aviary feed set NAME log` and "
+            "`aviary rebuild NAME`; for the relay set AVIARY_KAFKA_TOPIC_PREFIX to a new prefix."
+        )
 
 
 def event_of(record: Found, expected_offset: int, source: bytes) -> Recorded:
@@ -107,13 +120,18 @@ def read(
     polled: Mapping[Partition, Sequence[tuple[int, Recorded]]],
     readings: Mapping[Partition, Reading],
     earlier: Mapping[tuple[str, int], int],
+    seals: Mapping[int, bytes],
 ) -> Take:
-    """Decode and check events by partition and offset; what is wrong ends its partition there."""
+    """Decode and check events by partition and offset; what is wrong ends its partition there.
+
+    `seals` has the log's own by position.
+    """
     take = Take([], {})
     for place, events in polled.items():
         reading = readings[place]
         for offset, event in events:
             try:
+                _check_seal(event, seals.get(event.position))
                 reading.take(event, earlier)
                 ((tag, fact),) = facts_of((event,))
             except Unusable as error:

@@ -8,7 +8,8 @@ give no records until `seek` has said from where.
 import logging
 import threading
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
@@ -33,7 +34,11 @@ _REJOINING = (
 
 
 class RecordsGone(Exception):  # noqa: N818 - says what is so
-    """What was to be read next is not in Kafka any more."""
+    """What was to be read next is not in Kafka any more; other partitions can be read."""
+
+    def __init__(self, texts: Mapping[Partition, str]) -> None:
+        super().__init__("; ".join(texts.values()))
+        self.texts = texts
 
 
 class GroupLimits(Struct, frozen=True):
@@ -59,11 +64,15 @@ class Group(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python is
             session_timeout_ms=limits.session_timeout_ms,
             heartbeat_interval_ms=limits.heartbeat_interval_ms,
         )
-        self._consumer.subscribe(sorted(topics), listener=self)
-        self._consumer.bootstrap(timeout_ms=_CALL_MS)
-        for topic in topics:
-            # A leader that knows no partitions yet would assign none at first.
-            self._consumer.partitions_for_topic(topic)
+        try:
+            self._consumer.subscribe(sorted(topics), listener=self)
+            self._consumer.bootstrap(timeout_ms=_CALL_MS)
+            for topic in topics:
+                # A leader that knows no partitions yet would assign none at first.
+                self._consumer.partitions_for_topic(topic)
+        except BaseException:
+            self.close()
+            raise
 
     def on_partitions_revoked(self, _revoked: Collection[TopicPartition]) -> None:
         self._changed.set()
@@ -85,21 +94,24 @@ class Group(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python is
 
     def seek(self, offsets: Mapping[Partition, int]) -> None:
         """Read from these offsets on; partitions lost meanwhile are left out."""
-        assigned = self._consumer.assignment()
         for partition, offset in offsets.items():
-            place = TopicPartition(*partition)
-            if place in assigned:
-                try:
-                    self._consumer.seek(place, offset)
-                    self._consumer.resume(place)
-                except (ValueError, KeyError):
-                    self._changed.set()  # Taken away between the question and the call.
+            with self._held(partition) as place:
+                self._consumer.seek(place, offset)
+                self._consumer.resume(place)
 
     def stop(self, partition: Partition) -> None:
         """Read no more of it until the next `seek`."""
-        place = TopicPartition(*partition)
-        if place in self._consumer.assignment():
+        with self._held(partition) as place:
             self._consumer.pause(place)
+            self._consumer.seek(place, 0)  # One cut behind us would be asked for though paused.
+
+    @contextmanager
+    def _held(self, partition: Partition) -> Iterator[TopicPartition]:
+        """A partition of ours; one taken away before or meanwhile is left to `has_changed`."""
+        try:
+            yield TopicPartition(*partition)
+        except (ValueError, KeyError):
+            self._changed.set()
 
     def poll(self, timeout_ms: int) -> Mapping[Partition, Sequence[Found]]:
         try:
@@ -109,10 +121,7 @@ class Group(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python is
             time.sleep(_UNSOUGHT_SECONDS)
             return {}
         except (kafka_errors.OffsetOutOfRangeError, kafka_errors.LogTruncationError) as error:
-            raise RecordsGone(
-                f"Kafka has no records where reading was to go on ({error}): a topic was cut or "
-                "made anew. Run `aviary feed set NAME log` for the read models that follow it."
-            ) from error
+            raise RecordsGone(_gone(error)) from error
         return {
             (place.topic, place.partition): [
                 Found(record.topic, record.partition, record.offset, record.value, record.headers)
@@ -136,3 +145,19 @@ class Group(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python is
 
     def close(self) -> None:
         self._consumer.close(autocommit=False, timeout_ms=_CLOSE_MS)
+
+
+def _gone(error: Any) -> dict[Partition, str]:
+    """Of OffsetOutOfRangeError or LogTruncationError: the partitions, each with what to do."""
+    if isinstance(error, kafka_errors.LogTruncationError):
+        places = error.divergent_offsets
+    else:
+        (places,) = error.args
+    return {
+        (place.topic, place.partition): (
+            f"has no records where reading was to go on ({type(error).__name__}: {at}): the topic "
+            "was cut or made anew. Run `aviary feed set NAME log` for the read models that follow "
+            "it."
+        )
+        for place, at in places.items()
+    }

@@ -7,9 +7,8 @@ from collections.abc import Callable, Mapping
 
 import psycopg
 import pytest
-from kafka import KafkaAdminClient, KafkaProducer
+from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 
-from adapters.kafka.consumer import RecordsGone
 from adapters.kafka.topics import partition_of
 from tests.faults.processes import Process, until
 from tests.feeds.world import KEYED, PARTITIONS, World, busy, history
@@ -18,6 +17,7 @@ from tests.stores import cancelling
 from workers.feed_checks import CannotFollow
 from workers.feed_moves import move_to_log
 from workers.projector import Projector
+from workers.rebuild import rebuild
 
 pytestmark = [pytest.mark.postgres, pytest.mark.kafka, pytest.mark.faults]
 
@@ -177,11 +177,25 @@ def test_more_partitions_than_before_are_refused(world: World) -> None:
         pass
 
 
-def test_offsets_that_kafka_does_not_have_are_refused(world: World) -> None:
+def test_a_partition_that_was_cut_stops_alone(world: World) -> None:
     world.publish_and_follow()
-    world.change("update feed_partitions set next_offset = next_offset + 1000")
-    with world.member() as member, pytest.raises(RecordsGone, match="aviary feed set NAME log"):
-        until(lambda: member.step() and False, "a refusal")
+    world.write(history(busy(9)))
+    world.await_published()
+    admin = KafkaAdminClient(bootstrap_servers=world.environment["KAFKA_BOOTSTRAP_SERVERS"])
+    try:
+        admin.delete_records({TopicPartition(world.topic, 0): 1})
+    finally:
+        admin.close()
+    with world.member() as member:
+        until(lambda: (member.step(), behind(world))[1] == len(KEYED), "the others read")
+        until(lambda: (member.step(), member.stopped)[1], "the partition stopped")
+        assert list(member.stopped) == [(world.topic, 0)]
+        assert "aviary feed set NAME log" in member.stopped[world.topic, 0]
+        world.write(history(busy(9, "bx")))
+        head = world.await_published()
+        until(lambda: (member.step(), behind(world))[1] == len(KEYED), "the others read on")
+        until(lambda: head in {at for _, at in world.standings().values()}, "up to the head")
+    world.check_rows()
 
 
 def test_a_hole_stops_its_partition(world: World) -> None:
@@ -199,10 +213,15 @@ def test_a_hole_stops_its_partition(world: World) -> None:
     with world.member() as member:
         until(lambda: (member.step(), member.stopped)[1], "the partition stopped")
         ((place, said),) = member.stopped.items()
-    assert place == (world.topic, partition_of(b"order-av0", PARTITIONS))
-    assert "Version 3 of order-av0" in said
-    assert "records are missing" in said
-    assert world.positions()["orders"] < len(world.log())
+        assert place == (world.topic, partition_of(b"order-av0", PARTITIONS))
+        assert "Version 3 of order-av0" in said
+        assert "records are missing" in said
+        assert world.positions()["orders"] < len(world.log())
+        for projection in KEYED:
+            rebuild(world.database.owner_dsn, world.database.app_dsn, projection)
+        until(lambda: (member.step(), behind(world))[1] == 0, "the partition read again")
+        assert member.stopped == {}
+    world.check_rows()
 
 
 @pytest.mark.parametrize("end", ["stop", "kill", "freeze"])

@@ -26,6 +26,7 @@ TOPIC = "pure.orders"
 PLACES = tuple((TOPIC, number) for number in range(PARTITIONS))
 LOG = written([*opening(), *history(busy(12))])
 POSITIONS = {(event.stream, event.version): event.position for event in LOG}
+SEALS = {event.position: event.seal for event in LOG}
 HEAD = len(LOG)
 
 
@@ -108,7 +109,7 @@ def take(
     unmet = set()
     for place, events in polled.items():
         unmet |= readings[place].unmet(event for _, event in events)
-    taken = read(polled, readings, {key: POSITIONS[key] for key in unmet})
+    taken = read(polled, readings, {key: POSITIONS[key] for key in unmet}, SEALS)
     assert taken.stopped == {}
     assert taken.newer is None
     return taken.arrivals
@@ -171,13 +172,13 @@ def test_a_record_that_is_left_out_stops_its_partition_before_the_next_of_its_st
     topics.records[place].remove(lost)
     readings = model.begin()
     size = data.draw(st.integers(1, 50))
-    taken = read({place: []}, readings, {})
+    taken = read({place: []}, readings, {}, SEALS)
     while place not in taken.stopped:
         start = readings[place].next_offset
         events = list(enumerate(topics.records[place][start : start + size], start))
         assert events, "the hole was passed over"
         unmet = readings[place].unmet(event for _, event in events)
-        taken = read({place: events}, readings, {key: POSITIONS[key] for key in unmet})
+        taken = read({place: events}, readings, {key: POSITIONS[key] for key in unmet}, SEALS)
     said = taken.stopped[place]
     assert f"Version {lost.version + 1} of {lost.stream}" in said
     assert topics.records[place][readings[place].next_offset].stream == lost.stream
@@ -196,6 +197,38 @@ def test_memory_is_bounded_and_holes_are_still_found(monkeypatch: pytest.MonkeyP
     reading = Reading(0, POSITIONS[skipped.stream, skipped.version - 2])
     with pytest.raises(Unusable, match="records are missing"):
         reading.take(skipped, {key: POSITIONS[key] for key in reading.unmet([skipped])})
+
+
+def test_what_was_sent_again_does_not_hide_how_far_its_stream_had_gone() -> None:
+    """A zombie's duplicates come between what was folded and what goes on."""
+    story = [event for event in LOG if event.stream == "order-av0"]
+    *_, before, last = story
+    reading = Reading(0, before.position)
+    polled = [*story[:2], last]
+    assert reading.unmet(polled) == {(last.stream, before.version)}
+    for event in polled:
+        reading.take(event, {(before.stream, before.version): before.position})
+    assert reading.versions == {last.stream: last.version}
+    assert len(story) > 3
+
+
+@pytest.mark.parametrize(
+    ("seals", "said"),
+    [
+        ({**SEALS, LOG[5].position: b"another"}, "has another event there"),
+        ({event.position: event.seal for event in LOG[:5]}, "ends before it"),
+    ],
+)
+def test_an_event_of_another_past_stops_its_partition_before_it(
+    seals: Mapping[int, bytes], said: str
+) -> None:
+    place = place_of(LOG[5])
+    readings = {place: Reading(0, LOG[3].position)}
+    taken = read({place: [(0, LOG[4]), (1, LOG[5]), (2, LOG[6])]}, readings, POSITIONS, seals)
+    assert [arrival.fact.position for arrival in taken.arrivals] == [LOG[4].position]
+    assert readings[place].next_offset == 1
+    assert said in taken.stopped[place]
+    assert f"{LOG[5].tag} of {LOG[5].stream} has position 6" in taken.stopped[place]
 
 
 SOURCE = source_of(LOG[0].seal)

@@ -135,7 +135,7 @@ class World:
     def member(
         self, records: int = 1000, projections: Sequence[Projection] = PROJECTIONS
     ) -> Iterator[Member]:
-        limits = FeedLimits(GroupLimits(records, 6000, 500))
+        limits = FeedLimits(GroupLimits(records, 6000, 500), retry_seconds=0.2)
         with (
             connect(self.database.app_dsn, PROJECTOR_OPTIONS, autocommit=True) as connection,
             closing(Member(self.settings, connection, projections, limits)) as member,
