@@ -29,7 +29,7 @@ from workers.feed_pages import Arrival, Reading, Take, Unusable, admit, event_of
 from workers.feed_stops import RETRY_SECONDS, Stops
 from workers.projector import CHANNEL
 from workers.relay import name_of
-from workers.saving import fold_and_save
+from workers.saving import REFUSED, fold_and_save
 
 _log = logging.getLogger(__name__)
 PAUSE_SECONDS = 0.1
@@ -194,7 +194,7 @@ class Member:
         """Save; where a table cannot hold a row, halve until the event to park stands alone."""
         try:
             self._save(arrivals)
-        except psycopg.DataError:
+        except REFUSED:
             if len(arrivals) == 1:
                 self._save(arrivals, is_alone=True)
             else:

@@ -15,6 +15,7 @@ from adapters.postgres.log import read_positions
 from adapters.postgres.rows import load_rows, save_rows
 from projections import PROJECTIONS
 from workers.folding import facts_of
+from workers.saving import REFUSED
 
 
 class ParkedKey(Struct, frozen=True):
@@ -69,7 +70,7 @@ def _retry(connection: psycopg.Connection[Any], parked: ParkedKey) -> Retried:
                 row = projection.evolve(row, fact, parked.key)
             save_rows(connection, projection.name, projection.row_type, {parked.key: row})
     except psycopg.Error as error:
-        if not isinstance(error, psycopg.DataError):
+        if not isinstance(error, REFUSED):
             raise
         return Retried(parked.projection, parked.key, is_cured=False, error=str(error))
     except Exception as error:  # noqa: BLE001 - the fold still fails: said, and still parked

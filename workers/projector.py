@@ -20,7 +20,7 @@ from projections import PROJECTIONS
 from projections.projection import Projection
 from workers.floors import Floors
 from workers.folding import facts_of
-from workers.saving import fold_and_save
+from workers.saving import REFUSED, fold_and_save
 
 PAGE_EVENTS = 500
 CHANNEL = "aviary_projected"
@@ -76,7 +76,7 @@ class Projector:
         """Save; where a table cannot hold a row, halve until the event to park stands alone."""
         try:
             self._save(page, is_alone=False)
-        except psycopg.DataError:
+        except REFUSED:
             if len(page) == 1:
                 self._save(page, is_alone=True)
             else:

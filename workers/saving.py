@@ -15,6 +15,8 @@ from projections.projection import Fact, Projection
 from workers.folding import Folding, Parked, fold_page
 
 _log = logging.getLogger(__name__)
+REFUSED = (psycopg.DataError, psycopg.IntegrityError)
+"""What a table says of a row that it cannot hold, by itself or beside the rows that it has."""
 
 
 def fold_and_save(
@@ -25,7 +27,7 @@ def fold_and_save(
     *,
     is_alone: bool = False,
 ) -> None:
-    """Save rows and park what cannot be folded; `parked` grows by it. Raises psycopg.DataError."""
+    """Save rows and park what cannot be folded; `parked` grows by it. Raises REFUSED."""
 
     def load(projection: Projection, keys: Sequence[str]) -> Mapping[str, Any]:
         return store.load_rows(connection, projection.name, projection.row_type, keys)
@@ -44,7 +46,7 @@ def _held(
     try:
         with connection.transaction():
             _save(connection, projection, Folding(folding.rows, []))
-    except psycopg.DataError as error:
+    except REFUSED as error:
         text = f"{type(error).__name__}: {error}"
         refused = [Parked(projection.name, key, position, text) for key in folding.rows]
         return Folding({}, [*folding.parked, *refused])

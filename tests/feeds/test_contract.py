@@ -156,6 +156,32 @@ def test_what_postgres_cannot_hold_parks_its_key_and_others_flow(
     assert not retried.is_cured
 
 
+@pytest.mark.parametrize("page", [1, 1000])
+def test_a_row_in_the_way_parks_the_key_until_a_rebuild(followed: Followed, page: int) -> None:
+    """Left by a log that was cut: the next order has the position of an order that is no more."""
+    world = followed.world
+    world.write(history(busy(2)))
+    following = followed.start(page)
+    followed.to_the_end(following)
+    phantom = f"""'{{"key": "phantom", "created_position": {len(world.log()) + 1}}}'"""
+    world.change(
+        f"""insert into orders select (jsonb_populate_record(o, {phantom})).*
+        from orders o where key = 'av0'"""
+    )
+    world.write([placing("av8"), placing("av9"), cancelling("av8", "queued")])
+    followed.to_the_end(following)
+    with connect(world.database.app_dsn, READER_OPTIONS, autocommit=True) as reader:
+        (entry,) = list_parked(reader)
+    assert (entry.projection, entry.key, entry.events) == ("orders", "av8", 3)
+    assert "UniqueViolation" in entry.error
+    assert world.value("select count(*) from orders where key = 'av9'") == 1
+    (refused,) = retry_parked(world.database.app_dsn)
+    assert not refused.is_cured
+    rebuild(world.database.owner_dsn, world.database.app_dsn, orders.PROJECTION)
+    assert world.value("select count(*) from parked") == 0
+    world.check_rows()
+
+
 def test_an_unknown_tag_stops_before_it(followed: Followed) -> None:
     world = followed.world
     world.write(history(busy(2)))
