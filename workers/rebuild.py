@@ -1,8 +1,8 @@
 """Builds a read model again from position zero, beside the live one, and swaps the two at once.
 
 The shadow table fills while the live one serves; the swap is one transaction under the live
-checkpoint's row lock. Killed half way, the next run goes on from the shadow's own checkpoint. Needs
-the owner's login, because it makes and renames tables.
+checkpoint's row lock. Killed half way, the next run of the same code goes on from the shadow's own
+checkpoint. Needs the owner's login, because it makes and renames tables.
 """
 
 from collections.abc import Callable
@@ -15,6 +15,7 @@ from adapters.postgres import feeds
 from adapters.postgres.connect import connect
 from commands.crashpoint import crashpoint
 from projections.projection import Projection
+from workers import shadow as shadow_table
 from workers.projector import Projector
 
 SUFFIX = "__shadow"
@@ -31,7 +32,7 @@ def rebuild(
     """Rebuild one read model; answers the position at which it was swapped in."""
     with connect(owner_dsn, _OWNER_OPTIONS, autocommit=True) as owner:
         shadow = structs.replace(projection, name=projection.name + SUFFIX)
-        _make_shadow(owner, projection.name, shadow.name)
+        shadow_table.make(owner, projection.name, shadow.name)
         projector = Projector(app_dsn, (shadow,), page_events=PAGE_EVENTS, is_live=False)
         try:
             while True:
@@ -51,13 +52,6 @@ def _head(owner: psycopg.Connection[Any]) -> int:
     return row[0] if row else 0
 
 
-def _make_shadow(owner: psycopg.Connection[Any], live: str, shadow: str) -> None:
-    with owner.transaction():
-        owner.execute(f"create table if not exists {shadow} (like {live} including all)")
-        owner.execute(f"grant select on {shadow} to aviary_reader, aviary_writer, aviary_worker")
-        owner.execute(f"grant insert, update, delete on {shadow} to aviary_worker")
-
-
 def _swap(owner: psycopg.Connection[Any], projector: Projector, live: str, shadow: str) -> int:
     owner.execute(f"analyze {shadow}")  # Plans of the first reads need to know its size.
     with owner.transaction():
@@ -68,8 +62,7 @@ def _swap(owner: psycopg.Connection[Any], projector: Projector, live: str, shado
         head = _head(owner)
         while projector.position < head and projector.step().events:
             pass
-        owner.execute(f"drop table {live}")
-        owner.execute(f"alter table {shadow} rename to {live}")
+        shadow_table.swap_in(owner, live, shadow)
         owner.execute("delete from checkpoints where projection = %s", (shadow,))
         owner.execute(
             """insert into checkpoints (projection, position) values (%s, %s)

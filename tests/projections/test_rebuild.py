@@ -1,6 +1,7 @@
 """A rebuild beside a live projector, under writes, and killed half way."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 from adapters.postgres.log import PostgresLog
 from commands.committer import Committer
 from projections import PROJECTIONS, orders
+from tests.catalogue import catalogue
 from tests.folds import copy_log, texts, texts_of_pure_fold, written
 from tests.messages import fill_of
 from tests.postgres_fixture import Database
@@ -92,10 +94,12 @@ def test_a_rebuild_under_writes_and_beside_a_live_projector_equals_the_fold(
         assert owner.execute("select count(*) from parked").fetchone() == (0,)
 
 
-def run_rebuild(database: Database, crash: str = "") -> subprocess.CompletedProcess[str]:
+def run_rebuild(
+    database: Database, crash: str = "", code: Path = ROOT
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", REBUILD, database.owner_dsn, database.app_dsn],
-        cwd=ROOT,
+        cwd=code,
         env={**os.environ, "AVIARY_CRASH": crash},
         capture_output=True,
         text=True,
@@ -125,25 +129,50 @@ def test_a_killed_rebuild_leaves_the_live_rows_and_resumes(
     assert texts(database) == live
 
 
-def test_a_rebuilt_table_keeps_its_shape_and_its_grants(database: Database) -> None:
-    query = """
-        select
-            (select count(*) from pg_indexes where tablename = 'orders'),
-            (select array_agg(g::text order by g::text) from pg_class c
-                cross join lateral unnest(c.relacl) g where c.relname = 'orders'),
-            (select array_agg(attname || format_type(atttypid, atttypmod) || attnotnull
-                order by attnum) from pg_attribute where attrelid = 'orders'::regclass)
-    """
+def test_a_rebuild_leaves_the_catalogue_as_it_was(database: Database) -> None:
     copy_log(database, written([*opening(), placing("av1")]))
-    with psycopg.connect(database.owner_dsn, autocommit=True) as owner:
-        before = owner.execute(query).fetchone()
-        for _ in range(2):
-            assert rebuild(database.owner_dsn, database.app_dsn, orders.PROJECTION) == 3
-            assert owner.execute(query).fetchone() == before
-        left = "select count(*) from pg_class where relname like '%shadow' and relkind = 'r'"
-        assert owner.execute(left.encode()).fetchone() == (0,)
-        found = owner.execute("select projection, position from checkpoints order by 1").fetchall()
-    assert found == [("orders", 3)]
+    before = catalogue(database.owner_dsn)
+    assert "fillfactor=70" in before
+    for projection in (*PROJECTIONS, *PROJECTIONS):
+        assert rebuild(database.owner_dsn, database.app_dsn, projection) == 3
+        assert catalogue(database.owner_dsn) == before
+    with psycopg.connect(database.owner_dsn) as owner:
+        found = owner.execute("select projection, position from checkpoints").fetchall()
+        assert dict(found) == {projection.name: 3 for projection in PROJECTIONS}
+        told = "select obj_description('orders'::regclass, 'pg_class')"
+        assert owner.execute(told.encode()).fetchone() == (None,)
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("change", ["code", "schema", "none"])
+def test_what_another_version_had_folded_is_not_resumed(
+    database: Database, tmp_path: Path, change: str
+) -> None:
+    copy_log(database, written([*opening(), *(placing(name) for name in busy(32))]))
+    catch_up(database.app_dsn)
+    live = texts(database)
+    assert run_rebuild(database, "rebuild-after-page:2").returncode == -signal.SIGKILL
+    with psycopg.connect(database.owner_dsn) as owner:
+        owner.execute("update orders__shadow set status = 'OLD' where key = 'av0'")
+        if change == "schema":
+            owner.execute("insert into schema_migrations values (9999, '9999_pre_later.sql', '')")
+    try:
+        again = run_rebuild(database, code=newer(tmp_path) if change == "code" else ROOT)
+    finally:
+        with psycopg.connect(database.owner_dsn) as owner:
+            owner.execute("delete from schema_migrations where number = 9999")
+    assert again.returncode == 0, again.stderr
+    assert int(again.stdout.split()[0]) == (30 if change == "none" else 10)
+    assert (texts(database) == live) is (change != "none")
+
+
+def newer(folder: Path) -> Path:
+    """Return a copy of our code with a change in a fold."""
+    for package in ("adapters", "commands", "domain", "projections", "workers"):
+        shutil.copytree(ROOT / package, folder / package)
+    with (folder / "projections" / "orders.py").open("a") as changed:
+        changed.write("CHANGED = True\n")
+    return folder
 
 
 def test_a_rebuild_of_an_empty_log_is_empty(database: Database) -> None:
