@@ -5,13 +5,12 @@ import logging
 import threading
 import time
 
-import psycopg
-
 from adapters.postgres.connect import PROJECTOR_OPTIONS, connect
 from adapters.postgres.log import CHANNEL
 from adapters.postgres.rows import CheckpointMoved
 from workers.projector import Projector
 from workers.pulse import Pulse
+from workers.waking import wait_for_log
 
 _log = logging.getLogger(__name__)
 IDLE_SECONDS = 1.0
@@ -41,17 +40,11 @@ def _follow(dsn: str, pulse: Pulse, stopping: threading.Event) -> None:
                 progress = projector.step()
                 events += progress.events
                 pulse.beat("running", position=progress.position, detail={"events": events})
-                if not progress.events:
-                    _sleep_until_woken(wake)
-                elif progress.events < GATHER_BELOW_EVENTS:
+                wait_for_log(wake, 0 if progress.events else IDLE_SECONDS)
+                if 0 < progress.events < GATHER_BELOW_EVENTS:
                     time.sleep(GATHER_SECONDS)
     finally:
         projector.close()
-
-
-def _sleep_until_woken(wake: "psycopg.Connection[tuple[object, ...]]") -> None:
-    for _ in wake.notifies(timeout=IDLE_SECONDS, stop_after=1):
-        pass
 
 
 async def run_projector(dsn: str, pulse: Pulse, stopping: asyncio.Event) -> None:

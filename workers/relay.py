@@ -28,6 +28,7 @@ from commands.crashpoint import crashpoint
 from domain.log import Recorded
 from workers import relay_checks, relay_offsets
 from workers.pulse import Pulse
+from workers.waking import wait_for_log
 
 _log = logging.getLogger(__name__)
 BEAT_SECONDS = 0.5
@@ -154,9 +155,8 @@ class _Run:
                     position=rounds.position,
                     detail=self._pulse.detail | {"events_relayed": relayed},
                 )
-                if not events:
-                    _sleep_until_woken(wake)
-                elif events < self._limits.gather_below_events:
+                wait_for_log(wake, 0 if events else BEAT_SECONDS)
+                if 0 < events < self._limits.gather_below_events:
                     time.sleep(self._limits.gather_seconds)
 
     def _beat(self, session: psycopg.Connection[Any], state: str) -> None:
@@ -238,11 +238,6 @@ class _Rounds:
                     raise
                 break
         return records
-
-
-def _sleep_until_woken(wake: psycopg.Connection[Any]) -> None:
-    for _ in wake.notifies(timeout=BEAT_SECONDS, stop_after=1):
-        pass
 
 
 async def run_relay(

@@ -1,0 +1,35 @@
+"""A follower that is never idle takes what it is told, so that nobody's transactions must wait."""
+
+from collections.abc import Callable
+
+import psycopg
+import pytest
+
+from tests.faults.processes import until
+from tests.postgres_fixture import Database
+from workers.waking import wait_for_log
+
+pytestmark = pytest.mark.postgres
+
+
+def test_what_was_told_leaves_the_server(database: Callable[[], Database]) -> None:
+    dsn = database().app_dsn
+    with (
+        psycopg.connect(dsn, autocommit=True) as wake,
+        psycopg.connect(dsn, autocommit=True) as other,
+    ):
+
+        def queued() -> float:
+            row = other.execute("select pg_notification_queue_usage()").fetchone()
+            assert row is not None
+            return float(row[0])
+
+        def taken() -> float:
+            wait_for_log(wake, 0)
+            return queued()
+
+        wake.execute("listen told")
+        for number in range(500):
+            other.execute("select pg_notify('told', %s || repeat('x', 7000))", (str(number),))
+        assert queued() > 0, "the session's socket holds all of it"
+        until(lambda: taken() == 0, "an empty queue")
