@@ -53,7 +53,7 @@ def _follow(
             records += member.step()
             stopped = "; ".join(member.stopped.values())
             pulse.beat(
-                f"stopped: {stopped}"[:300] if stopped else "running",
+                f"stopped: {stopped}"[:800] if stopped else "running",
                 position=member.position,
                 detail={"records": records, "partitions": member.partitions},
             )

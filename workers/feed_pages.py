@@ -19,6 +19,10 @@ from workers.folding import facts_of
 STREAMS_MAX = 200_000
 """Streams remembered for a partition; then it begins anew from what is saved."""
 _SOURCE = "ce_source"
+_ELSEWHERE = (
+    "Set AVIARY_KAFKA_TOPIC_PREFIX to a new prefix for the relay, and run `aviary feed set NAME "
+    "log` for the read models that follow the old one."
+)
 
 
 class Unusable(Exception):  # noqa: N818 - says what is so
@@ -90,8 +94,8 @@ def _check_seal(event: Recorded, ours: bytes | None) -> None:
         raise Unusable(
             f"{event.tag} of {event.stream} has position {event.position} and our log {has}: "
             "Postgres was restored from an older backup, or another installation publishes to the "
-            "same topics. For the read models that follow them run `aviary feed set NAME log` and "
-            "`aviary rebuild NAME`; for the relay set AVIARY_KAFKA_TOPIC_PREFIX to a new prefix."
+            f"same topics. {_ELSEWHERE} Run `aviary rebuild NAME` for read models that have shown "
+            "what the log does not have."
         )
 
 
@@ -101,7 +105,9 @@ def event_of(record: Found, expected_offset: int, source: bytes) -> Recorded:
         raise Unusable(f"Expected offset {expected_offset}, got {record.offset}: records are gone.")
     theirs = next((value for name, value in record.headers if name == _SOURCE), b"")
     if theirs != source:
-        raise Unusable(f"Its {_SOURCE} is {theirs!r} and ours {source!r}: it is of another log.")
+        raise Unusable(
+            f"Its {_SOURCE} is {theirs!r} and ours {source!r}: it is of another log. {_ELSEWHERE}"
+        )
     try:
         return to_recorded(record.value, record.headers)
     except NotOurs as error:
