@@ -28,6 +28,8 @@ _FETCH_BYTES = 4 << 20
 KEPT = {"retention.ms": "-1", "retention.bytes": "-1", "cleanup.policy": "delete"}
 """How our topics are kept: for ever, and every record of them."""
 _SIZE = "max.message.bytes"
+_REPLICAS_FOR_TWO = 3
+"""With two, a broker that is away would stop publishing."""
 
 Partition = tuple[str, int]
 """Topic and number."""
@@ -121,11 +123,18 @@ class Topics:
         return topics
 
     def create(self, name: str, partitions: int, replication: int) -> None:
-        """Make a topic that keeps everything; one that exists by now is left as it is."""
+        """Make a topic that keeps everything; one that exists by now is left as it is.
+
+        With three replicas or more, a record is acknowledged when two have it: Kafka alone would
+        be content with one, and that one may be lost.
+        """
+        configs = dict(KEPT)
+        if replication >= _REPLICAS_FOR_TWO:
+            configs["min.insync.replicas"] = "2"
         wanted = {
             "num_partitions": partitions,
             "replication_factor": replication,
-            "configs": KEPT,
+            "configs": configs,
         }
         with contextlib.suppress(kafka_errors.TopicAlreadyExistsError):
             self._admin.create_topics({name: wanted}, timeout_ms=_CALL_MS)
