@@ -145,13 +145,13 @@ class _Run:
             wake.execute(f"listen {CHANNEL}")
             while True:
                 if time.monotonic() - beat_at >= BEAT_SECONDS:
-                    self._beat(session, "running")
+                    self._beat(session, rounds.state())
                     rounds.check_partitions()
                     beat_at = time.monotonic()
-                events = rounds.publish(lambda: self._beat(session, "running"))
+                events = rounds.publish(lambda: self._beat(session, rounds.state()))
                 relayed += events
                 self._pulse.beat(
-                    "running",
+                    rounds.state(),
                     position=rounds.position,
                     detail=self._pulse.detail | {"events_relayed": relayed},
                 )
@@ -191,6 +191,10 @@ class _Rounds:
         self._limits = limits
         self._source = ""
         self._ahead: Sequence[Recorded] = ()
+
+    def state(self) -> str:
+        """A relay with nothing to send would not notice otherwise."""
+        return "running" if self._producer.is_answered() else "waiting: Kafka does not answer"
 
     def check_partitions(self) -> None:
         for topic, count in self._partitions.items():

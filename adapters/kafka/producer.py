@@ -8,6 +8,7 @@ inside, before it can send anything else. After that only `close` is of use.
 import contextlib
 import functools
 import logging
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -80,6 +81,12 @@ class Producer:
     def partitions(self, topic: str) -> int:
         """As the cluster said lately. Raises KafkaTimeoutError where the topic is gone."""
         return len(self._kafka.partitions_for(topic))
+
+    def is_answered(self) -> bool:
+        """Whether Kafka, which is asked every `metadata_seconds`, has not missed three times."""
+        told_at = self._kafka._metadata._last_successful_refresh_ms / 1000  # noqa: SLF001 - no other
+        silent_seconds = time.monotonic() - told_at
+        return bool(silent_seconds <= 3 * self._limits.metadata_seconds)
 
     def send(self, record: Record, partition: int) -> None:
         """Hand over; returns at once."""

@@ -14,7 +14,7 @@ from workers.runner import run_workers
 LIMITS = RelayLimits(
     page_events=200,
     recheck_seconds=0.5,
-    producer=ProducerLimits(delivery_seconds=3.0, request_seconds=1.5),
+    producer=ProducerLimits(delivery_seconds=3.0, request_seconds=1.5, metadata_seconds=1.0),
 )
 
 

@@ -108,6 +108,24 @@ def test_a_broker_frozen_for_longer_than_a_record_may_take(
     check(stage)
 
 
+def test_a_relay_with_nothing_to_send_says_that_kafka_is_away(
+    own_kafka: MakeBroker, make_stage: MakeStage
+) -> None:
+    broker = own_kafka()
+    stage = make_stage(broker.bootstrap)
+    stage.relay(quick=True).start()
+    stage.await_position(stage.filler.append(10))
+    for leave, come_back in ((broker.freeze, broker.thaw), (broker.kill, broker.start)):
+        stage.await_state("running")
+        leave()
+        stage.await_state("waiting: Kafka does not answer")
+        come_back()
+        stage.await_state("running")
+    stage.await_position(stage.filler.append(10))
+    assert stage.failures() == 0
+    assert check(stage) == 0
+
+
 def test_a_broker_that_stutters(own_kafka: MakeBroker, make_stage: MakeStage) -> None:
     broker = own_kafka()
     stage = make_stage(broker.bootstrap)
