@@ -25,7 +25,7 @@ from domain.log import Recorded
 from projections import PROJECTIONS
 from projections.projection import Projection
 from workers import feed_checks
-from workers.feed_pages import Arrival, Reading, Take, Unusable, admit, event_of, read
+from workers.feed_pages import Arrival, Reading, Take, Unusable, admit, begin, event_of, read
 from workers.feed_stops import RETRY_SECONDS, Stops
 from workers.projector import CHANNEL
 from workers.relay import name_of
@@ -150,9 +150,7 @@ class Member:
             here = [at for key, at in self._standings.items() if key[1:] == place]
             if not here:
                 raise feed_checks.CannotFollow(feed_checks.more_partitions(place))
-            self._readings[place] = Reading(
-                min(at.next_offset for at in here), min(at.position for at in here)
-            )
+            self._readings[place] = begin(here)
         self._stops.try_again(assigned)
         self._group.seek({place: at.next_offset for place, at in self._readings.items()})
 
@@ -224,7 +222,7 @@ class Member:
         crashpoint("feed-after-commit")
         self._standings = saved
         for place, reading in self._readings.items():
-            reading.forget(min(at.position for key, at in saved.items() if key[1:] == place))
+            reading.forget(at for key, at in saved.items() if key[1:] == place)
 
     def _compare(self, now: Mapping[Key, Standing]) -> None:
         """A rebuild may have moved positions; an offset that moved was moved by another member."""

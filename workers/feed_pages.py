@@ -39,23 +39,38 @@ class Arrival(Struct, frozen=True):
 
 
 class Reading(Struct):
-    """What one member has read of one partition since it last began."""
+    """What one member has read of one partition since it last began.
+
+    A standing promises that all events above its position come at its offset or later. One that
+    stands further on may promise less than those before it have read, so it counts from its own
+    offset on.
+    """
 
     next_offset: int
     since: int
-    """Every event up to this position was in the rows at the beginning."""
+    """Every event up to this position was in the rows when `versions` was empty."""
+    later: list[Standing] = []
+    """Of read models that stand further on, by offset."""
+    reached: int = 0
     versions: dict[str, int] = {}
     """Of each stream met since."""
 
     def unmet(self, events: Iterable[Recorded]) -> set[tuple[str, int]]:
         """(stream, version) of the events before those whose stream is met for the first time."""
+        lowest = min([self.since, *(standing.position for standing in self.later)])
         return {
             (event.stream, event.version - 1)
             for event in events
-            if event.position > self.since
+            if event.position > lowest
             and event.version > 1
-            and event.stream not in self.versions
+            and (self.later or event.stream not in self.versions)
         }
+
+    def enter(self, offset: int) -> None:
+        """Come to an offset: where another read model stands, its promise is kept from here on."""
+        while self.later and offset >= self.later[0].next_offset:
+            self.since = min(max(self.since, self.reached), self.later.pop(0).position)
+            self.versions = {}
 
     def take(self, event: Recorded, earlier: Mapping[tuple[str, int], int]) -> None:
         """Note an event; `earlier` has the positions of `unmet`. Raises Unusable at a hole."""
@@ -72,12 +87,19 @@ class Reading(Struct):
             self.versions[event.stream] = event.version
         elif event.version > known:
             raise _hole(event, known)
+        self.reached = max(self.reached, event.position)
 
-    def forget(self, position: int) -> None:
-        """Bound the memory once everything read is saved, up to this position."""
+    def forget(self, standings: Iterable[Standing]) -> None:
+        """Bound the memory once everything read is saved."""
         if len(self.versions) > STREAMS_MAX:
-            self.since = position
-            self.versions = {}
+            begun = begin(standings)
+            self.since, self.later, self.versions = begun.since, begun.later, {}
+
+
+def begin(standings: Iterable[Standing]) -> Reading:
+    """Of one partition, from where its read models stand."""
+    first, *later = sorted(standings, key=lambda at: (at.next_offset, at.position))
+    return Reading(first.next_offset, first.position, later)
 
 
 def _hole(event: Recorded, known: int | None) -> Unusable:
@@ -138,6 +160,7 @@ def read(
         for offset, event in events:
             try:
                 _check_seal(event, seals.get(event.position))
+                reading.enter(offset)
                 reading.take(event, earlier)
                 ((tag, fact),) = facts_of((event,))
             except Unusable as error:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec import Struct, structs
 
@@ -17,7 +17,7 @@ from projections.projection import Projection
 from tests.feeds.world import KEYED, busy, history
 from tests.folds import fold_in_memory, written
 from tests.stores import opening
-from workers.feed_pages import Reading, Unusable, admit, event_of, read
+from workers.feed_pages import Reading, Unusable, admit, begin, event_of, read
 from workers.floors import Floors
 from workers.folding import facts_of, fold_page
 
@@ -73,13 +73,10 @@ class Model:
             self.standings[projection.name, *place] = Standing(offset, position)
 
     def begin(self) -> dict[Partition, Reading]:
-        readings = {}
-        for place in PLACES:
-            here = [at for key, at in self.standings.items() if key[1:] == place]
-            readings[place] = Reading(
-                min(a.next_offset for a in here), min(a.position for a in here)
-            )
-        return readings
+        return {
+            place: begin(at for key, at in self.standings.items() if key[1:] == place)
+            for place in PLACES
+        }
 
     def save(self, arrivals: Sequence[Any]) -> None:
         new: dict[Key, Standing] = {}
@@ -128,6 +125,12 @@ polls = st.lists(
 
 
 @given(runs, moves, moves, polls)
+@example(  # Two read models at different places of a partition, and a restart between them.
+    [(28, 0), (3, 37), (24, 23), (18, 26), (25, 0), (1, 19)],
+    (2, 0),
+    (3, 0),
+    [({(TOPIC, 0)}, 1, "saved"), (set(PLACES), 5, "restarted")],
+)
 def test_each_event_is_folded_once_whatever_comes_twice(
     sends: list[tuple[int, int]],
     first: tuple[int, int],
@@ -190,13 +193,29 @@ def test_memory_is_bounded_and_holes_are_still_found(monkeypatch: pytest.MonkeyP
     reading = Reading(0, 0)
     for event in events[:4]:
         reading.take(event, {key: POSITIONS[key] for key in reading.unmet([event])})
-    reading.forget(events[3].position)
+    reading.forget([Standing(4, events[3].position)])
     assert reading.versions == {}
     reading.take(events[4], {key: POSITIONS[key] for key in reading.unmet([events[4]])})
     skipped = next(e for e in events[5:] if (e.stream, e.version - 2) in POSITIONS)
     reading = Reading(0, POSITIONS[skipped.stream, skipped.version - 2])
     with pytest.raises(Unusable, match="records are missing"):
         reading.take(skipped, {key: POSITIONS[key] for key in reading.unmet([skipped])})
+
+
+def test_a_hole_before_one_of_two_read_models_is_found() -> None:
+    """The one has read all; the other stands behind that and was promised the third again."""
+    story = [event for event in LOG if event.stream == "order-av0"]
+    place = place_of(story[0])
+    standings = [Standing(len(story), story[1].position), Standing(0, 0)]
+    readings = {place: begin(standings)}
+    records = [*story, *story[3:]]
+    taken = read({place: list(enumerate(records))}, readings, POSITIONS, SEALS)
+    assert len(taken.arrivals) == readings[place].next_offset == len(story) > 3
+    assert "Version 4 of order-av0" in taken.stopped[place]
+    promised = [*story, *story[2:]]
+    readings = {place: begin(standings)}
+    taken = read({place: list(enumerate(promised))}, readings, POSITIONS, SEALS)
+    assert taken.stopped == {}
 
 
 def test_what_was_sent_again_does_not_hide_how_far_its_stream_had_gone() -> None:
