@@ -13,6 +13,7 @@ from adapters.postgres.connect import PROJECTOR_OPTIONS, connect
 from adapters.settings import Settings
 from projections import PROJECTIONS
 from projections.projection import Projection
+from workers.feed_checks import CannotFollow
 from workers.feed_member import FeedLimits, FeedsChanged, Member
 from workers.pulse import Pulse
 
@@ -85,7 +86,10 @@ def catch_up(
     projections: Sequence[Projection] = PROJECTIONS,
     limits: FeedLimits | None = None,
 ) -> int:
-    """Fold, alone in the group, all that the relay has published; answer the records read."""
+    """Fold, alone in the group, all that the relay has published; answer the records read.
+
+    Raises CannotFollow where a partition stops.
+    """
     with connect(dsn, OPTIONS, autocommit=True) as connection:
         member = Member(settings, connection, projections, limits)
         records = 0
@@ -94,6 +98,8 @@ def catch_up(
             names = [projection.name for projection in projections]
             while feeds.count_behind(connection, relay, names):
                 records += member.step()
+                if member.stopped:
+                    raise CannotFollow("; ".join(member.stopped.values()))
         finally:
             member.close()
         return records

@@ -14,6 +14,7 @@ from tests.faults.processes import Process, until
 from tests.feeds.world import KEYED, PARTITIONS, World, busy, history
 from tests.kafka_broker import Broker
 from tests.stores import cancelling
+from workers.feed import catch_up
 from workers.feed_checks import CannotFollow
 from workers.feed_moves import move_to_log
 from workers.projector import Projector
@@ -196,6 +197,8 @@ def test_a_partition_that_was_cut_stops_alone(world: World) -> None:
         until(lambda: (member.step(), behind(world))[1] == len(KEYED), "the others read on")
         until(lambda: head in {at for _, at in world.standings().values()}, "up to the head")
     world.check_rows()
+    with pytest.raises(CannotFollow, match="the topic was cut"):
+        catch_up(world.settings, world.database.app_dsn)
 
 
 def test_a_hole_stops_its_partition(world: World) -> None:
