@@ -41,8 +41,7 @@ def examine(
         if name not in found:
             _refuse_gone(name, recorded)
             wanted = counts[name] or settings.kafka_partitions
-            topics.create(name, wanted, settings.kafka_replication)
-            found |= topics.describe([name])
+            found[name] = topics.create(name, wanted, settings.kafka_replication)
         check_count(name, counts[name] or found[name].partitions, found[name].partitions)
         _check_kept(found[name])
         if not counts[name]:

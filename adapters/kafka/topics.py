@@ -23,6 +23,7 @@ CALL_SECONDS = 5.0
 _CALL_MS = int(CALL_SECONDS * 1000)
 _SILENT_SECONDS = 10.0
 _POLL_MS = 500
+_NEW_TOPIC_SECONDS = 0.1
 _POLL_RECORDS = 500
 _FETCH_BYTES = 4 << 20
 KEPT = {"retention.ms": "-1", "retention.bytes": "-1", "cleanup.policy": "delete"}
@@ -122,7 +123,7 @@ class Topics:
             topics[name] = Topic(name, count, kept, int(values[_SIZE]))
         return topics
 
-    def create(self, name: str, partitions: int, replication: int) -> None:
+    def create(self, name: str, partitions: int, replication: int) -> Topic:
         """Make a topic that keeps everything; one that exists by now is left as it is.
 
         With three replicas or more, a record is acknowledged when two have it: Kafka alone would
@@ -138,7 +139,14 @@ class Topics:
         }
         with contextlib.suppress(kafka_errors.TopicAlreadyExistsError):
             self._admin.create_topics({name: wanted}, timeout_ms=_CALL_MS)
-        self._admin.wait_for_topics([name], timeout_ms=_CALL_MS)
+        deadline = time.monotonic() + CALL_SECONDS
+        while name not in (found := self.describe([name])):  # Each node learns it by itself.
+            if time.monotonic() > deadline:
+                raise kafka_errors.KafkaTimeoutError(
+                    f"Topic {name} was made, and the cluster does not show it yet."
+                )
+            time.sleep(_NEW_TOPIC_SECONDS)
+        return found[name]
 
     def ends(self, partitions: Collection[Partition]) -> dict[Partition, int]:
         """The offset of the next record of each partition."""
