@@ -14,8 +14,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from adapters.settings import Settings, load
 from adapters.values import BadSetting
-from workers import feed_commands, names
-from workers.schema_app import schema
+from workers.feeding import commands as feed_commands
+from workers.running import names
+from workers.tools.schema_app import schema
 
 app = typer.Typer(
     help="Aviary: the control plane of a fleet of trading bots.", no_args_is_help=True
@@ -60,7 +61,7 @@ def serve(
     data_dir: Annotated[Path | None, typer.Option(help="Where everything is kept.")] = None,
 ) -> None:
     """Run everything: Postgres, the API, the workers and the paper venue."""
-    from workers.serve import serve as run
+    from workers.running.serve import serve as run
 
     settings = _settings(host=host, port=port, data_dir=data_dir)
     raise typer.Exit(run(settings, lambda: _announce(settings)))
@@ -93,7 +94,7 @@ def api(
 ) -> None:
     """Run the API alone."""
     from api.serve import run
-    from workers.database import database
+    from workers.running.database import database
 
     settings = _settings(host=host, port=port)
     with database(settings) as dsns:
@@ -105,9 +106,9 @@ def worker(
     name: Annotated[str, typer.Argument(help=f"{', '.join(names.EVERY)}, all or paper.")],
 ) -> None:
     """Run one worker, or all of them, in this process."""
-    from workers import processes
-    from workers.database import database
-    from workers.serve import become_paper
+    from workers.running import processes
+    from workers.running.database import database
+    from workers.running.serve import become_paper
 
     settings = _settings()
     if name == "paper":
@@ -132,9 +133,9 @@ def _run_async(work: Coroutine[object, object, None]) -> None:
 def migrate() -> None:
     """Bring the schema up to date and write the first events."""
     from adapters.postgres.log import PostgresLog
-    from workers.database import database, migrate_for
-    from workers.processes import make_committer
-    from workers.seed import seed
+    from workers.running.database import database, migrate_for
+    from workers.running.processes import make_committer
+    from workers.tools.seed import seed
 
     settings = _settings()
     with database(settings) as dsns:
@@ -160,8 +161,8 @@ def rebuild(
 ) -> None:
     """Build read models again from position 0 and swap them in."""
     from projections import PROJECTIONS
-    from workers.database import database
-    from workers.rebuild import rebuild as run
+    from workers.projecting.rebuild import rebuild as run
+    from workers.running.database import database
 
     chosen = [p for p in PROJECTIONS if every or p.name == name]
     if not chosen:
@@ -188,8 +189,8 @@ def replay(
 ) -> None:
     """Print or export a range of the log as JSON lines."""
     from adapters.postgres.connect import READER_OPTIONS, connect
-    from workers.database import database
-    from workers.history import pages, to_line
+    from workers.running.database import database
+    from workers.tools.history import pages, to_line
 
     with database(_settings()) as dsns, connect(dsns.app, READER_OPTIONS, autocommit=True) as log:
         sink = output.open("wb") if output else sys.stdout.buffer
@@ -203,7 +204,7 @@ def verify(
     file: Annotated[Path | None, typer.Option(help="An export instead of the database.")] = None,
 ) -> None:
     """Check every seal. Exit code 0: clean, 1: broken at a position, 2: cannot be read."""
-    from workers.checking import verify_database, verify_file
+    from workers.tools.checking import verify_database, verify_file
 
     with _bar("verify") as bar:
         task = bar.add_task("", total=None)
@@ -223,7 +224,7 @@ def create_key(
     days: Annotated[int | None, typer.Option(help="Days until it expires.")] = None,
 ) -> None:
     """Make an API key; the secret is shown once."""
-    from workers.keys import create
+    from workers.tools.keys import create
 
     key_id, token = create(_settings(), name, tuple(scope), days)
     err.print(f"Key {key_id} for {name!r}. Shown once: Authorization: Bearer", highlight=False)
@@ -233,7 +234,7 @@ def create_key(
 @keys.command("list")
 def list_keys() -> None:
     """Show who may do what."""
-    from workers.keys import table
+    from workers.tools.keys import table
 
     out.print(table(_settings()))
 
@@ -241,7 +242,7 @@ def list_keys() -> None:
 @keys.command("revoke")
 def revoke_key(key_id: str, reason: str = "") -> None:
     """End a key's rights at once."""
-    from workers.keys import revoke
+    from workers.tools.keys import revoke
 
     revoke(_settings(), key_id, reason)
     err.print(f"Key {key_id} is revoked.", highlight=False)
@@ -250,7 +251,7 @@ def revoke_key(key_id: str, reason: str = "") -> None:
 @parked.command("list")
 def list_parked() -> None:
     """Show the keys whose events wait."""
-    from workers.checking import parked_table
+    from workers.tools.checking import parked_table
 
     out.print(parked_table(_settings()))
 
@@ -258,8 +259,8 @@ def list_parked() -> None:
 @parked.command("retry")
 def retry_parked(projection: str | None = None, key: str | None = None) -> None:
     """Fold the waiting events again. Exit code 1 if some still cannot be folded."""
-    from workers.database import database
-    from workers.parked import retry_parked as retry
+    from workers.projecting.parked import retry_parked as retry
+    from workers.running.database import database
 
     with database(_settings()) as dsns:
         results = retry(dsns.app, projection, key)
@@ -274,7 +275,7 @@ def health(
     name: Annotated[str, typer.Argument(help=f"api, paper, {', '.join(names.EVERY)} or all.")],
 ) -> None:
     """Ask whether this host's process of that name is well, for the health checks of containers."""
-    from workers.health import check
+    from workers.tools.health import check
 
     is_well, text = check(_settings(), name)
     err.print(text, highlight=False)
@@ -287,7 +288,7 @@ app.add_typer(feed_commands.group(_settings), name="feed")
 @app.command()
 def doctor() -> None:
     """Say what is configured, what can be reached and what is behind."""
-    from workers.checking import examine
+    from workers.tools.checking import examine
 
     findings, is_well = examine(_settings())
     out.print(findings)

@@ -33,7 +33,7 @@ from api.submitting import (
 from domain import actor
 from domain.actor import CreateKey, RevokeKey
 from projections import queries
-from workers.keys import KEY_ID_BYTES
+from workers.tools.keys import KEY_ID_BYTES
 
 _SQL = queries.load("api_keys")
 _SECRET_BYTES = 32

@@ -12,8 +12,8 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any
 
 from api.deps import Deps
-from workers.beating import BEAT_SECONDS, beating
-from workers.pulse import Pulse
+from workers.running.beating import BEAT_SECONDS, beating
+from workers.running.pulse import Pulse
 
 NAME = "api"
 _BYTES = 6  # an integer that a double holds, as Prometheus shows it

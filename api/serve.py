@@ -143,7 +143,7 @@ def _retrier(dsn: str) -> RetryParked:
     """Parked keys are folded by the workers' code, with its rights, in a thread."""
 
     async def retry(projection: str | None, key: str | None) -> Sequence[Struct]:
-        from workers.parked import retry_parked
+        from workers.projecting.parked import retry_parked
 
         return await asyncio.to_thread(retry_parked, dsn, projection, key)
 

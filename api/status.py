@@ -24,8 +24,8 @@ from api.presence import NAME, has_the_key_of
 from api.reading import row, rows
 from api.reply import Reply
 from projections import PROJECTIONS, queries
-from workers.database import MIGRATIONS
-from workers.names import ALIVE_SECONDS, needed
+from workers.running.database import MIGRATIONS
+from workers.running.names import ALIVE_SECONDS, needed
 
 _SQL = queries.load("status")
 _APPLIED = "select number from schema_migrations"

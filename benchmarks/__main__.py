@@ -8,7 +8,7 @@ from rich.console import Console
 from benchmarks import appends, busy, folding, followers, http_alone, kafka, pages
 from benchmarks.cluster import fresh_log
 from benchmarks.rows import Row, show
-from workers.database import Dsns
+from workers.running.database import Dsns
 
 MEASUREMENTS: dict[str, Callable[[Dsns], list[Row]]] = {
     "appends": appends.measure,

@@ -15,7 +15,7 @@ from benchmarks.minimal import MinimalLog
 from benchmarks.place import place_many
 from benchmarks.rows import Row, rate
 from commands.committer import Committer
-from workers.database import Dsns
+from workers.running.database import Dsns
 
 IN_FLIGHT = 256
 COUNT = 25_600

@@ -15,7 +15,7 @@ from benchmarks.load import Load, post, run_load
 from benchmarks.place import BASIC, MARKET_ORDER, number
 from benchmarks.processes import Address, aviary, free_address, memory_mb, running, wait_for
 from benchmarks.rows import Row, rate
-from workers.database import find_running
+from workers.running.database import find_running
 
 CONNECTIONS = 64
 SECONDS = 60.0

@@ -8,8 +8,8 @@ from pathlib import Path
 from adapters.postgres.embedded import EmbeddedPostgres
 from adapters.postgres.log import PostgresLog
 from commands.committer import Committer
-from workers.database import Dsns, dsns_of, migrate_for
-from workers.seed import seed
+from workers.running.database import Dsns, dsns_of, migrate_for
+from workers.tools.seed import seed
 
 
 @contextlib.contextmanager

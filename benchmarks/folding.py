@@ -11,10 +11,10 @@ from benchmarks.place import place_many
 from benchmarks.rows import Row, rate
 from commands.committer import Committer
 from projections import PROJECTIONS
-from workers import history
-from workers.database import Dsns
-from workers.projector import catch_up
-from workers.rebuild import rebuild
+from workers.projecting.projector import catch_up
+from workers.projecting.rebuild import rebuild
+from workers.running.database import Dsns
+from workers.tools import history
 
 EVENTS = 100_000
 IN_FLIGHT = 256

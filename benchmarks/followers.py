@@ -22,7 +22,7 @@ from benchmarks.processes import Address
 from benchmarks.rows import Row
 from commands.committer import Committer
 from commands.request import Outcome
-from workers.database import Dsns
+from workers.running.database import Dsns
 
 FOLLOWERS = 100
 PER_SECOND = 500

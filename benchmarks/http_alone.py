@@ -14,7 +14,7 @@ from benchmarks.load import Load, post, run_load
 from benchmarks.place import BASIC, LIMIT_ORDER
 from benchmarks.processes import Address, aviary, free_address, running, wait_for
 from benchmarks.rows import Row, rate
-from workers.database import Dsns
+from workers.running.database import Dsns
 
 CONNECTIONS = 128
 SECONDS = 8.0

@@ -21,10 +21,10 @@ from benchmarks.rows import Row, rate
 from commands.catalogue import topic_of, topics
 from commands.committer import Committer
 from tests.kafka_broker import Broker
-from workers import feed
-from workers.database import Dsns
-from workers.feed_moves import move_to_kafka
-from workers.projector import catch_up
+from workers.feeding import feed
+from workers.feeding.moves import move_to_kafka
+from workers.projecting.projector import catch_up
+from workers.running.database import Dsns
 
 IN_FLIGHT = 256
 EVENTS = 200 * IN_FLIGHT

@@ -14,8 +14,8 @@ from benchmarks.place import BASIC, place_many
 from benchmarks.processes import Address
 from benchmarks.rows import Row
 from commands.committer import Committer
-from workers.database import Dsns
-from workers.projector import catch_up
+from workers.projecting.projector import catch_up
+from workers.running.database import Dsns
 
 ORDERS = 100_000
 DEEP = 90

@@ -15,7 +15,7 @@ from domain.log import Recorded
 from projections import PROJECTIONS
 from projections.projection import Projection
 from tests.postgres_fixture import Database
-from workers.folding import facts_of, fold_page
+from workers.projecting.folding import facts_of, fold_page
 
 
 def written(requests: Sequence[Request]) -> list[Recorded]:

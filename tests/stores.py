@@ -20,7 +20,7 @@ from domain.log import Fence, Head, Receipt, Recorded, StoreUnavailable
 from domain.order_messages import CancelOrder, PlaceOrder
 from tests.messages import PLACE
 from tests.postgres_fixture import Database, fresh_database
-from workers.database import Dsns, migrate_for
+from workers.running.database import Dsns, migrate_for
 
 
 @pytest.fixture(scope="session")

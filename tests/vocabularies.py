@@ -6,7 +6,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from commands import codec
-from workers.schemas import Vocabulary
+from workers.tools.schemas import Vocabulary
 
 REPOSITORY = Path(__file__).parents[1]
 TAG = "order.outcome_unknown.v1"

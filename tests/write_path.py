@@ -25,7 +25,7 @@ from projections.projection import Projection
 from tests.folds import fold_in_memory
 from tests.messages import fill_of, observations
 from tests.stores import WatchedStore, cancelling, check_log, opening, placing, request_for
-from workers.folding import facts_of, fold_page
+from workers.projecting.folding import facts_of, fold_page
 
 ORDERS = st.sampled_from(["av1", "av2", "av3"])
 

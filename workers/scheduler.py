@@ -14,7 +14,7 @@ from commands.committer import Committer
 from commands.request import from_worker
 from domain import reconciliation
 from domain.reconciliation import RequestReconciliation
-from workers.pulse import Pulse
+from workers.running.pulse import Pulse
 
 _log = logging.getLogger(__name__)
 MICROSECONDS = 1_000_000

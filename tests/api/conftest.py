@@ -7,8 +7,8 @@ from adapters.postgres.log import PostgresLog
 from commands.committer import Committer
 from tests.api.live import Live, running
 from tests.postgres_fixture import Database
-from workers.database import Dsns, migrate_for
-from workers.seed import seed
+from workers.running.database import Dsns, migrate_for
+from workers.tools.seed import seed
 
 
 @pytest.fixture(scope="session")

@@ -24,7 +24,7 @@ from api.wire import Wire
 from commands.request import Command, Outcome
 from commands.request import Request as CommandRequest
 from tests.postgres_fixture import Database
-from workers.projector import catch_up
+from workers.projecting.projector import catch_up
 
 USER, PASSWORD = "tester", "correct horse"
 EUR_USD = TradingRule(

@@ -18,7 +18,7 @@ from api.markets import NotTradable, fit
 from domain.order_messages import DispatchOrder, RecordUnknown
 from tests.api.live import EUR_USD, FixedRules, Live, running
 from tests.postgres_fixture import Database
-from workers.database import Dsns, migrate_for
+from workers.running.database import Dsns, migrate_for
 
 pytestmark = pytest.mark.postgres
 

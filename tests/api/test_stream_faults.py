@@ -17,8 +17,8 @@ from commands.committer import Committer
 from tests.api.following import cut_listener, following
 from tests.api.live import PASSWORD, USER, Live, running
 from tests.postgres_fixture import Database
-from workers.database import Dsns, migrate_for
-from workers.seed import seed
+from workers.running.database import Dsns, migrate_for
+from workers.tools.seed import seed
 
 pytestmark = pytest.mark.postgres
 SECONDS = 60.0

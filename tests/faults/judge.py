@@ -21,10 +21,10 @@ from projections import PROJECTIONS
 from tests.faults.clients import Insistent
 from tests.faults.processes import until
 from tests.faults.world import World
-from workers import history
-from workers.checking import verify_database
-from workers.projector import catch_up
-from workers.rebuild import rebuild
+from workers.projecting.projector import catch_up
+from workers.projecting.rebuild import rebuild
+from workers.tools import history
+from workers.tools.checking import verify_database
 
 SETTLE_SECONDS = 45.0
 Row = Mapping[str, Any]

@@ -22,7 +22,7 @@ from tests.faults.intents import Place
 from tests.faults.judge import fold_orders, judge, read_log, settle
 from tests.faults.processes import until
 from tests.faults.world import World, seeded_database, world
-from workers.checking import verify_database
+from workers.tools.checking import verify_database
 
 pytestmark = [pytest.mark.faults, pytest.mark.postgres]
 

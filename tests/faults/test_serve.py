@@ -14,8 +14,8 @@ from tests.faults.clients import HttpClient, Insistent, Unanswered
 from tests.faults.intents import Place, market, mixture
 from tests.faults.judge import check_once_at_the_venue, differences, fold_orders, read_ledger
 from tests.faults.processes import Process, free_port, until
-from workers.history import read_export
-from workers.serve import PAPER_FILE
+from workers.running.serve import PAPER_FILE
+from workers.tools.history import read_export
 
 pytestmark = [pytest.mark.faults, pytest.mark.postgres]
 

@@ -18,8 +18,8 @@ from tests.faults.clients import Client, HttpClient, WriterClient
 from tests.faults.processes import Process, free_port, until
 from tests.postgres_fixture import Database, fresh_database
 from tests.venues.paper_process import PaperProcess
-from workers.database import Dsns, migrate_for
-from workers.seed import seed
+from workers.running.database import Dsns, migrate_for
+from workers.tools.seed import seed
 
 Door = Literal["api", "writer"]
 SEND_WINDOW_SECONDS = 1.0

@@ -18,7 +18,7 @@ from domain.log import StoreUnavailable
 from domain.order import stream
 from domain.order_messages import CancelOrder, PlaceOrder
 from tests.faults.intents import ACCOUNT, ACTOR, CONNECTOR, PAIR, Intent, Place
-from workers.processes import make_committer
+from workers.running.processes import make_committer
 
 HASH_KEY = bytes(32)
 _decode = msgspec.json.Decoder(Intent).decode

@@ -6,10 +6,10 @@ import uvloop
 
 from adapters.kafka.consumer import GroupLimits
 from adapters.settings import load
-from workers.feed import run_kafka_projector
-from workers.feed_member import FeedLimits
-from workers.pulse import Pulse
-from workers.runner import run_workers
+from workers.feeding.feed import run_kafka_projector
+from workers.feeding.member import FeedLimits
+from workers.running.pulse import Pulse
+from workers.running.runner import run_workers
 
 LIMITS = FeedLimits(GroupLimits(20, 6000, 500), commit_seconds=0.5)
 

@@ -19,11 +19,11 @@ from tests.faults.processes import until
 from tests.feeds.world import KEYED, World, busy, history
 from tests.folds import copy_log
 from tests.stores import cancelling, placing
-from workers import parked
-from workers.feed_member import Member
-from workers.parked import Retried, list_parked, retry_parked
-from workers.projector import CHANNEL, Projector
-from workers.rebuild import rebuild
+from workers.feeding.member import Member
+from workers.projecting import parked
+from workers.projecting.parked import Retried, list_parked, retry_parked
+from workers.projecting.projector import CHANNEL, Projector
+from workers.projecting.rebuild import rebuild
 
 pytestmark = [pytest.mark.postgres, pytest.mark.kafka]
 

@@ -14,11 +14,11 @@ from tests.faults.processes import Process, until
 from tests.feeds.world import KEYED, PARTITIONS, World, busy, history
 from tests.kafka_broker import Broker
 from tests.stores import cancelling
-from workers.feed import catch_up
-from workers.feed_checks import CannotFollow
-from workers.feed_moves import move_to_log
-from workers.projector import Projector
-from workers.rebuild import rebuild
+from workers.feeding.checks import CannotFollow
+from workers.feeding.feed import catch_up
+from workers.feeding.moves import move_to_log
+from workers.projecting.projector import Projector
+from workers.projecting.rebuild import rebuild
 
 pytestmark = [pytest.mark.postgres, pytest.mark.kafka, pytest.mark.faults]
 

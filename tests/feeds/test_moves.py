@@ -14,10 +14,10 @@ from adapters.postgres.feeds import lock_alone
 from tests.faults.processes import Process, until
 from tests.feeds.world import KEYED, World, busy, follow_log, history
 from tests.stores import cancelling
-from workers.feed_checks import CannotFollow
-from workers.feed_moves import CannotMove, list_feeds, move_to_kafka, move_to_log
-from workers.projector import Projector, catch_up
-from workers.rebuild import rebuild
+from workers.feeding.checks import CannotFollow
+from workers.feeding.moves import CannotMove, list_feeds, move_to_kafka, move_to_log
+from workers.projecting.projector import Projector, catch_up
+from workers.projecting.rebuild import rebuild
 
 pytestmark = [pytest.mark.postgres, pytest.mark.kafka]
 

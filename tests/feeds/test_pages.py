@@ -17,9 +17,9 @@ from projections.projection import Projection
 from tests.feeds.world import KEYED, busy, history
 from tests.folds import fold_in_memory, written
 from tests.stores import opening
-from workers.feed_pages import Reading, Unusable, admit, begin, event_of, read
-from workers.floors import Floors
-from workers.folding import facts_of, fold_page
+from workers.feeding.pages import Reading, Unusable, admit, begin, event_of, read
+from workers.projecting.floors import Floors
+from workers.projecting.folding import facts_of, fold_page
 
 PARTITIONS = 3
 TOPIC = "pure.orders"
@@ -188,7 +188,7 @@ def test_a_record_that_is_left_out_stops_its_partition_before_the_next_of_its_st
 
 
 def test_memory_is_bounded_and_holes_are_still_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workers.feed_pages.STREAMS_MAX", 1)
+    monkeypatch.setattr("workers.feeding.pages.STREAMS_MAX", 1)
     events = [event for event in LOG if event.stream in {"order-av0", "order-av1"}]
     reading = Reading(0, 0)
     for event in events[:4]:

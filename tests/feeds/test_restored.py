@@ -12,9 +12,9 @@ from tests.feeds.world import KEYED, World, busy, history
 from tests.kafka_broker import Kafka
 from tests.postgres_fixture import Database, fresh_database
 from tests.stores import opening
-from workers.feed_checks import CannotFollow
-from workers.feed_moves import move_to_kafka, move_to_log
-from workers.projector import Projector
+from workers.feeding.checks import CannotFollow
+from workers.feeding.moves import move_to_kafka, move_to_log
+from workers.projecting.projector import Projector
 
 pytestmark = [pytest.mark.postgres, pytest.mark.kafka]
 

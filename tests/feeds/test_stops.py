@@ -1,6 +1,6 @@
 """A stopped partition is tried again, and its reason stays in sight until it is over."""
 
-from workers.feed_stops import Stops
+from workers.feeding.stops import Stops
 
 HERE, THERE = ("orders", 0), ("orders", 1)
 

@@ -26,11 +26,11 @@ from tests.folds import fold_in_memory, run, texts
 from tests.messages import fill_of
 from tests.postgres_fixture import Database
 from tests.stores import cancelling, opening, placing, request_for
-from workers.feed_member import FeedLimits, Member
-from workers.feed_moves import move_to_kafka
-from workers.projector import Projector, is_passing
-from workers.pulse import Pulse
-from workers.relay import RelayLimits, relay
+from workers.feeding.member import FeedLimits, Member
+from workers.feeding.moves import move_to_kafka
+from workers.projecting.projector import Projector, is_passing
+from workers.relaying.relay import RelayLimits, relay
+from workers.running.pulse import Pulse
 
 KEYED: tuple[Projection, ...] = (orders.PROJECTION, trades.PROJECTION)
 PARTITIONS = 3

@@ -10,7 +10,7 @@ from projections import PROJECTIONS
 from projections.projection import Projection
 from tests.catalogue import catalogue
 from tests.postgres_fixture import Database
-from workers.database import MIGRATIONS
+from workers.running.database import MIGRATIONS
 
 pytestmark = pytest.mark.postgres
 EXPECTED = Path(__file__).parent / "catalogue.txt"

@@ -11,7 +11,7 @@ from msgspec import structs
 
 from commands.seal import SealBroken, seal, verify_page
 from domain.log import Head, Recorded
-from workers import history
+from workers.tools import history
 
 DOC = Path(__file__).parents[2] / "docs" / "SEAL.md"
 

@@ -11,8 +11,8 @@ from domain.log import Head
 from tests.folds import copy_log, written
 from tests.postgres_fixture import Database
 from tests.stores import empty, opening, placing
-from workers import history
-from workers.checking import BROKEN, CLEAN, UNREADABLE, verify_file
+from workers.tools import history
+from workers.tools.checking import BROKEN, CLEAN, UNREADABLE, verify_file
 
 LOG = [*opening(), placing("av1"), placing("av2")]
 

@@ -19,8 +19,8 @@ from tests.folds import texts, texts_of_pure_fold
 from tests.postgres_fixture import Database
 from tests.stores import check_log, empty
 from tests.write_path import Backend, MemoryBackend, WritePath
-from workers.projector import Projector, catch_up
-from workers.rebuild import rebuild
+from workers.projecting.projector import Projector, catch_up
+from workers.projecting.rebuild import rebuild
 
 PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
 """No shrinking in Postgres, where a step takes long: the machine in memory shrinks the same."""

@@ -24,10 +24,10 @@ from tests.folds import copy_log, fold_in_memory, run, texts, texts_of_pure_fold
 from tests.messages import fill_of, order_commands
 from tests.postgres_fixture import Database
 from tests.stores import cancelling, empty, opening, placing, request_for
-from workers import parked, projector
-from workers.parked import ParkedKey, Retried, list_parked, retry_parked
-from workers.projector import Projector, catch_up
-from workers.rebuild import rebuild
+from workers.projecting import parked, projector
+from workers.projecting.parked import ParkedKey, Retried, list_parked, retry_parked
+from workers.projecting.projector import Projector, catch_up
+from workers.projecting.rebuild import rebuild
 
 pytestmark = pytest.mark.postgres
 

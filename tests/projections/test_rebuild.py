@@ -20,8 +20,8 @@ from tests.folds import copy_log, texts, texts_of_pure_fold, written
 from tests.messages import fill_of
 from tests.postgres_fixture import Database
 from tests.stores import check_log, empty, opening, placing, request_for
-from workers.projector import Projector, catch_up, is_passing
-from workers.rebuild import rebuild
+from workers.projecting.projector import Projector, catch_up, is_passing
+from workers.projecting.rebuild import rebuild
 
 pytestmark = pytest.mark.postgres
 
@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[2]
 REBUILD = """
 import sys
 from projections import orders
-from workers import rebuild
+from workers.projecting import rebuild
 rebuild.PAGE_EVENTS = 10
 rebuild.rebuild(sys.argv[1], sys.argv[2], orders.PROJECTION, lambda at, head: print(at, head))
 """

@@ -7,9 +7,9 @@ import uvloop
 
 from adapters.kafka.producer import ProducerLimits
 from adapters.settings import load
-from workers.pulse import Pulse
-from workers.relay import RelayLimits, run_relay
-from workers.runner import run_workers
+from workers.relaying.relay import RelayLimits, run_relay
+from workers.running.pulse import Pulse
+from workers.running.runner import run_workers
 
 LIMITS = RelayLimits(
     page_events=200,

@@ -10,7 +10,7 @@ from tests.relay.stage import Stage, check
 
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.faults]
 
-SOURCE = (ROOT / "workers/relay.py").read_text()
+SOURCE = (ROOT / "workers/relaying/relay.py").read_text()
 POINTS = sorted(re.findall(r'crashpoint\("(relay-[a-z-]+)"\)', SOURCE))
 OCCURRENCES = (1, 2, 7)
 

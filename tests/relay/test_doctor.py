@@ -7,7 +7,7 @@ import pytest
 from adapters.postgres.connect import READER_OPTIONS, connect
 from tests.faults.processes import Process, free_port, until
 from tests.relay.stage import PARTITIONS, Stage
-from workers.kafka_health import Finding, examine_kafka
+from workers.tools.kafka_health import Finding, examine_kafka
 
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres]
 

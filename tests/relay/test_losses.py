@@ -16,7 +16,7 @@ from adapters.postgres.relays import Reached
 from tests.faults.processes import until
 from tests.kafka_broker import Broker
 from tests.relay.stage import PARTITIONS, Stage, check
-from workers.relay_offsets import Interleaved, settle
+from workers.relaying.offsets import Interleaved, settle
 
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.faults]
 

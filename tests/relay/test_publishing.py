@@ -11,8 +11,8 @@ from commands.codec import LogIsNewer
 from tests.faults.processes import until
 from tests.relay.quick import LIMITS
 from tests.relay.stage import PARTITIONS, Stage, check
-from workers.pulse import Pulse
-from workers.relay import relay
+from workers.relaying.relay import relay
+from workers.running.pulse import Pulse
 
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres]
 

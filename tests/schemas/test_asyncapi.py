@@ -15,7 +15,7 @@ from adapters.kafka.topics import KEPT
 from commands import catalogue, codec
 from domain.log import Metadata, Recorded
 from tests.messages import SAMPLES
-from workers.asyncapi import HEADERS, OPTIONAL
+from workers.tools.asyncapi import HEADERS, OPTIONAL
 
 HERE = Path(__file__).parent
 EVENTS = HERE.parents[1] / "docs/events"

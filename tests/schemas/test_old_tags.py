@@ -8,7 +8,7 @@ import pytest
 
 from commands import codec
 from tests.vocabularies import RENAMED, TAG, Newer, content, without
-from workers.schemas import check, write
+from workers.tools.schemas import check, write
 
 
 def upcast(shape: dict[str, Any]) -> tuple[str, dict[str, Any]]:

@@ -12,7 +12,7 @@ import aviary
 from commands import codec
 from domain.order_messages import OrderPlaced
 from tests.vocabularies import RENAMED, REPOSITORY, TAG, Newer, content, with_kind, without
-from workers.schemas import OURS, Refused, Vocabulary, check, write
+from workers.tools.schemas import OURS, Refused, Vocabulary, check, write
 
 
 class FieldAdded(Struct, frozen=True, tag=TAG):

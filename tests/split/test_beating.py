@@ -7,8 +7,8 @@ import psycopg
 import pytest
 
 from tests.postgres_fixture import Database
-from workers.beating import beating
-from workers.pulse import Pulse, process_name
+from workers.running.beating import beating
+from workers.running.pulse import Pulse, process_name
 
 pytestmark = pytest.mark.postgres
 

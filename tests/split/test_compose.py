@@ -12,7 +12,7 @@ import yaml
 
 from adapters.settings import load
 from tests.faults.processes import ROOT
-from workers import names
+from workers.running import names
 
 COMPOSE: Mapping[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())
 SERVICES: Mapping[str, Any] = COMPOSE["services"]

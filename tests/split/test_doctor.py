@@ -10,7 +10,7 @@ from rich.console import Console
 
 from adapters.settings import Settings
 from tests.postgres_fixture import Database
-from workers.checking import examine
+from workers.tools.checking import examine
 
 pytestmark = pytest.mark.postgres
 Listed = tuple[str, str, str, int, dict[str, int]]

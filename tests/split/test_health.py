@@ -14,7 +14,7 @@ from adapters.settings import Settings
 from adapters.values import BadSetting
 from tests.faults.processes import free_port
 from tests.postgres_fixture import Database
-from workers.health import check
+from workers.tools.health import check
 
 pytestmark = pytest.mark.postgres
 HERE = socket.gethostname()

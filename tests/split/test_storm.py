@@ -18,7 +18,7 @@ from tests.faults.processes import Process, until
 from tests.kafka_broker import Kafka
 from tests.postgres_fixture import Database
 from tests.split.members import WORKERS, BothDoors, Split
-from workers.feed_moves import move_to_kafka, move_to_log
+from workers.feeding.moves import move_to_kafka, move_to_log
 
 pytestmark = [pytest.mark.faults, pytest.mark.postgres, pytest.mark.kafka]
 

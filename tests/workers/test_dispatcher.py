@@ -27,11 +27,11 @@ from domain.account import AddConnector
 from domain.order import stream
 from domain.order_messages import PlaceOrder
 from tests.postgres_fixture import Database
-from workers.dispatcher import Dispatcher, DispatcherLimits
-from workers.following import run_projector
-from workers.pulse import Pulse
-from workers.reconciling import our_orders
-from workers.seed import seed
+from workers.dispatching.dispatcher import Dispatcher, DispatcherLimits
+from workers.dispatching.reconciling import our_orders
+from workers.projecting.following import run_projector
+from workers.running.pulse import Pulse
+from workers.tools.seed import seed
 
 pytestmark = pytest.mark.postgres
 DEADLINE_SECONDS = 30.0

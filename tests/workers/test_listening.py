@@ -14,9 +14,9 @@ from commands.committer import Committer
 from commands.request import client_order_id_of, command_id_of
 from tests.messages import PLACE
 from tests.stores import opening, request_for
-from workers import listening
-from workers.desk import Desk
-from workers.listening import IN_FLIGHT_MAX, Listener
+from workers.dispatching import listening
+from workers.dispatching.desk import Desk
+from workers.dispatching.listening import IN_FLIGHT_MAX, Listener
 
 DEADLINE_SECONDS = 30.0
 NAME = client_order_id_of(command_id_of("alice", "filled"))

@@ -13,8 +13,8 @@ import psycopg
 import pytest
 
 from adapters.postgres.embedded import EmbeddedPostgres
-from workers.child import Child, PostgresChild
-from workers.supervisor import Limits, run
+from workers.running.child import Child, PostgresChild
+from workers.running.supervisor import Limits, run
 
 ROOT = Path(__file__).parents[2]
 QUICK = Limits(start_seconds=10.0, backoff_first_seconds=0.02, grace_seconds=0.5)
@@ -203,8 +203,8 @@ def test_a_signal_during_the_start_stops_what_runs(notes: Notes) -> None:
 def test_output_of_children_is_passed_on_to_standard_error() -> None:
     code = """
         import sys
-        from workers.child import Child
-        from workers.supervisor import run
+        from workers.running.child import Child
+        from workers.running.supervisor import run
         speaker = Child("speaker", [sys.executable, "-c", "print(12 * 12)"], restart=False)
         run([speaker, Child("absent", ["/no/such/program"], ready=bool)])
     """
@@ -225,7 +225,7 @@ def test_a_killed_supervisor_takes_its_children_with_it_in_good_order(notes: Not
         import sys
         from tests.workers.test_supervisor import Notes
         from pathlib import Path
-        from workers.supervisor import run
+        from workers.running.supervisor import run
         notes = Notes(Path({str(notes.path)!r}))
         run([notes.child("one"), notes.child("two")])
     """

@@ -7,7 +7,7 @@ import pytest
 
 from tests.faults.processes import until
 from tests.postgres_fixture import Database
-from workers.waking import wait_for_log
+from workers.running.waking import wait_for_log
 
 pytestmark = pytest.mark.postgres
 

@@ -1,0 +1,1 @@
+"""Acts on intents: open effects are taken, venues asked, and what they say is recorded."""

@@ -1,0 +1,102 @@
+"""Compares what the log knows with what the venue knows: trades first, then open orders.
+
+Run on start, on every reconnect of a private stream, and when the scheduler asks for it. Trades and
+orders that are not ours never enter an order's stream; they are counted.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import psycopg
+
+from adapters.venues.port import VenueTrade
+from domain import order, reconciliation
+from domain.reconciliation import RecordReconciliation
+from projections.open_effects import EffectRow
+from workers.dispatching.desk import Desk
+
+PAGE_TRADES = 500
+
+
+async def reconcile(
+    desk: Desk, connection: psycopg.AsyncConnection[Any], resting: Sequence[EffectRow]
+) -> tuple[int, int]:
+    """Record what was missed; answers (orders checked, trades seen). May raise VenueUnreachable."""
+    trades = await _trades(desk, connection)
+    open_at_venue = {order.client_order_id for order in await desk.venue.open_orders()}
+    checked = 0
+    for effect in resting:
+        if effect.client_order_id in open_at_venue:
+            continue
+        checked += 1
+        pair, name = effect.pair or "", effect.client_order_id
+        seen = await desk.venue.order(pair, name)
+        if seen is None:
+            desk.counts["vanished"] += 1
+            continue
+        await desk.record_trades_of(pair, name)
+        await desk.record_order(seen, causation_id=str(effect.position))
+    return checked, trades
+
+
+async def record_reconciliation(
+    desk: Desk, effect: EffectRow, orders_checked: int, trades_seen: int
+) -> None:
+    await desk.record_on(
+        reconciliation.stream(desk.account, desk.connector, effect.due_us),
+        RecordReconciliation(
+            desk.account, desk.connector, orders_checked, trades_seen, effect.position
+        ),
+        correlation_id=effect.correlation_id,
+        causation_id=str(effect.position),
+    )
+
+
+async def _trades(desk: Desk, connection: psycopg.AsyncConnection[Any]) -> int:
+    sequence = await _cursor(desk, connection)
+    seen = 0
+    while trades := await desk.venue.trades_since(sequence, PAGE_TRADES):
+        ours = await our_orders(connection, [trade.client_order_id for trade in trades])
+        for trade in trades:
+            if trade.client_order_id in ours:
+                await desk.record_trade(trade)
+            else:
+                desk.counts["foreign_trades"] += 1
+        seen += len(trades)
+        sequence = trades[-1].sequence
+        await _move_cursor(desk, connection, trades[-1])
+    return seen
+
+
+async def our_orders(
+    connection: psycopg.AsyncConnection[Any], client_order_ids: Sequence[str]
+) -> frozenset[str]:
+    """Those ids that are orders of ours: asked of the log, since read models may be behind it."""
+    streams = [order.stream(name) for name in set(client_order_ids)]
+    found = await connection.execute(
+        """select originator_id from events
+        where originator_id = any(%s) and originator_version = 1""",
+        (streams,),
+        prepare=True,
+    )
+    return frozenset(stream.removeprefix("order-") for (stream,) in await found.fetchall())
+
+
+async def _cursor(desk: Desk, connection: psycopg.AsyncConnection[Any]) -> int:
+    found = await connection.execute(
+        "select sequence from venue_cursors where account = %s and connector = %s",
+        (desk.account, desk.connector),
+    )
+    row = await found.fetchone()
+    return row[0] if row else 0
+
+
+async def _move_cursor(
+    desk: Desk, connection: psycopg.AsyncConnection[Any], trade: VenueTrade
+) -> None:
+    await connection.execute(
+        """insert into venue_cursors (account, connector, sequence) values (%s, %s, %s)
+        on conflict (account, connector) do update
+        set sequence = greatest(venue_cursors.sequence, excluded.sequence)""",
+        (desk.account, desk.connector, trade.sequence),
+    )

@@ -1,0 +1,186 @@
+"""What a dispatcher does about one open effect: place, resolve, or cancel one order at its venue.
+
+Intent first: the dispatch is in the log, under our lease, before anything leaves. A dispatch with
+no outcome is never repeated on suspicion: the venue is asked, and its "not there" counts only when
+the request can no longer arrive. Times are integer UTC microseconds.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+
+from adapters.venues.port import OrderRequest, OrderType, VenueRefused, VenueUnreachable
+from commands.crashpoint import crashpoint
+from domain.log import Fence
+from domain.order_messages import (
+    DispatchOrder,
+    RecordClosed,
+    RecordNotFound,
+    RecordRejected,
+    RecordUnknown,
+)
+from projections.open_effects import EffectRow
+from workers.dispatching.desk import Desk
+
+_log = logging.getLogger(__name__)
+MICROSECONDS = 1_000_000
+_ALREADY_THERE = "duplicate_client_order_id"
+_TOO_LATE = "request_expired"
+
+
+def now_us() -> int:
+    return time.time_ns() // 1000
+
+
+async def place(
+    desk: Desk,
+    effect: EffectRow,
+    lease: int,
+    window_seconds: float,
+    clock: Callable[[], int] = now_us,
+) -> bool:
+    """Send an order that was asked for; answers whether the log holds its outcome now.
+
+    Raises LeaseLost, with nothing recorded or sent, when another dispatcher acts for the account.
+    """
+    attempt = effect.attempt + 1
+    send_by_us = clock() + int(window_seconds * MICROSECONDS)
+    causation_id = str(effect.position)
+    name = effect.client_order_id
+    dispatched = await desk.record(
+        name,
+        DispatchOrder(attempt, lease, send_by_us),
+        causation_id=causation_id,
+        fence=Fence(effect.account, lease),
+    )
+    if dispatched.receipt.outcome == "refused":
+        return True  # Withdrawn, or dispatched by another: the log has moved on.
+    causation_id = str(dispatched.receipt.position)
+    crashpoint("dispatcher-before-send")
+    if clock() >= send_by_us:
+        # Frozen since the append: another dispatcher may be at work. Nothing of this attempt left.
+        await desk.record(name, RecordNotFound(attempt), causation_id=causation_id)
+        return True
+    return await _send(desk, effect, attempt, send_by_us, causation_id)
+
+
+async def _send(
+    desk: Desk, effect: EffectRow, attempt: int, send_by_us: int, causation_id: str
+) -> bool:
+    name = effect.client_order_id
+    try:
+        answer = await desk.venue.place(_request(effect, send_by_us))
+    except VenueRefused as refusal:
+        crashpoint("dispatcher-after-send")
+        if refusal.code == _ALREADY_THERE:
+            return False  # An earlier send did arrive: the resolver asks for it.
+        if refusal.code == _TOO_LATE:
+            await desk.record(name, RecordNotFound(attempt), causation_id=causation_id)
+            return True
+        desk.counts["rejected"] += 1
+        rejected = RecordRejected(refusal.code, refusal.text, attempt)
+        await desk.record(name, rejected, causation_id=causation_id)
+        return True
+    except VenueUnreachable as error:
+        crashpoint("dispatcher-after-send")
+        desk.counts["unknown"] += 1
+        unknown = RecordUnknown(str(error), attempt)
+        await desk.record(name, unknown, causation_id=causation_id)
+        return False
+    crashpoint("dispatcher-after-send")
+    await desk.record_order(answer, causation_id=causation_id)
+    crashpoint("dispatcher-after-record")
+    desk.counts["placed"] += 1
+    return True
+
+
+def _request(effect: EffectRow, send_by_us: int) -> OrderRequest:
+    if effect.quantity is None or effect.side is None or effect.order_type is None:
+        raise ValueError(f"Effect {effect.key} is no complete order: {effect!r}.")
+    return OrderRequest(
+        client_order_id=effect.client_order_id,
+        pair=effect.pair or "",
+        side="BUY" if effect.side == "BUY" else "SELL",
+        order_type=_order_type(effect.order_type),
+        quantity=effect.quantity,
+        price=effect.price,
+        expires_at_us=send_by_us,
+    )
+
+
+async def resolve(desk: Desk, effect: EffectRow) -> bool:
+    """Find out what became of a dispatch; answers whether the log holds its outcome now."""
+    name, pair, causation_id = effect.client_order_id, effect.pair or "", str(effect.position)
+    definite_from_us = (
+        (effect.send_by_us or 0)
+        + desk.venue.traits.lookup_lag_us
+        + desk.venue.traits.clock_skew_max_us
+    )
+    try:
+        asked_at_us = await desk.venue.time_us()  # Before the lookup: later would prove nothing.
+        seen = await desk.venue.order(pair, name)
+        known_trades = await desk.record_trades_of(pair, name)
+    except (VenueUnreachable, VenueRefused) as error:
+        return await _still_unknown(desk, effect, f"lookup failed: {error}")
+    if seen is not None and seen.status == "rejected":
+        rejected = RecordRejected("rejected", seen.reason or "", effect.attempt)
+        await desk.record(name, rejected, causation_id=causation_id)
+        return True
+    if seen is not None:
+        desk.counts["found"] += 1
+        await desk.record_order(seen, causation_id=causation_id)
+        return True
+    can_prove = desk.venue.traits.has_request_expiry
+    if known_trades or not can_prove or asked_at_us <= definite_from_us:
+        return await _still_unknown(desk, effect, "the venue does not show it yet")
+    desk.counts["not_found"] += 1
+    await desk.record(name, RecordNotFound(effect.attempt), causation_id=causation_id)
+    return True
+
+
+async def _still_unknown(desk: Desk, effect: EffectRow, reason: str) -> bool:
+    if effect.status == "dispatched":
+        unknown = RecordUnknown(reason, effect.attempt)
+        await desk.record(effect.client_order_id, unknown, causation_id=str(effect.position))
+    return False
+
+
+async def cancel(desk: Desk, effect: EffectRow) -> bool:
+    """Ask for a cancellation, again if need be; answers whether the order is closed now."""
+    name, pair, causation_id = effect.client_order_id, effect.pair or "", str(effect.position)
+    crashpoint("dispatcher-before-cancel")
+    try:
+        seen = await desk.venue.cancel(pair, name)
+    except VenueRefused:
+        try:
+            found = await desk.venue.order(pair, name)
+        except (VenueUnreachable, VenueRefused):
+            return False
+        if found is None:
+            _log.error("Order %s was accepted, but the venue does not know it.", name)
+            desk.counts["vanished"] += 1
+            return False
+        seen = found
+    except VenueUnreachable:
+        return False
+    crashpoint("dispatcher-after-cancel")
+    if seen.filled_quantity > desk.filled.get(name, 0):
+        try:
+            await desk.record_trades_of(pair, name)
+        except (VenueUnreachable, VenueRefused):
+            return False
+    if seen.status in ("cancelled", "expired", "rejected"):
+        closed = RecordClosed(
+            "expired" if seen.status == "expired" else "cancelled", seen.reason or ""
+        )
+        await desk.record(name, closed, causation_id=causation_id)
+        desk.counts["cancelled"] += 1
+    return seen.status != "open"
+
+
+def _order_type(text: str) -> OrderType:
+    match text:
+        case "LIMIT" | "MARKET" | "LIMIT_MAKER":
+            return text
+        case _:
+            raise ValueError(f"Unknown order type {text!r}.")

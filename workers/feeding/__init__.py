@@ -1,0 +1,1 @@
+"""Feeds read models from Kafka, and moves them between the log and Kafka."""

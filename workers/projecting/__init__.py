@@ -1,0 +1,1 @@
+"""Keeps the read models: folds pages of the log, rebuilds, and parks what cannot be folded."""

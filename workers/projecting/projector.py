@@ -1,0 +1,142 @@
+"""Follows the log and keeps the read models: rows and checkpoints in one transaction a page.
+
+A checkpoint moves by compare-and-set, so of two projectors one saves and the other starts again
+from where the first one stands. Some hundred events a page while behind,
+what has arrived when live.
+"""
+
+from collections.abc import Sequence
+
+import psycopg
+from msgspec import Struct
+
+from adapters.postgres import feeds
+from adapters.postgres import rows as store
+from adapters.postgres.connect import PROJECTOR_OPTIONS, connect
+from adapters.postgres.log import read_log
+from commands.crashpoint import crashpoint
+from domain.log import Recorded
+from projections import PROJECTIONS
+from projections.projection import Projection
+from workers.projecting.floors import Floors
+from workers.projecting.folding import facts_of
+from workers.projecting.saving import REFUSED, fold_and_save
+
+PAGE_EVENTS = 500
+CHANNEL = "aviary_projected"
+
+
+class Progress(Struct, frozen=True):
+    position: int
+    events: int
+    """Folded in this step; 0 when nothing was new."""
+
+
+class Projector:
+    """One set of projections on one connection; `step` folds one page."""
+
+    def __init__(
+        self,
+        dsn: str,
+        projections: Sequence[Projection] = PROJECTIONS,
+        *,
+        page_events: int = PAGE_EVENTS,
+        is_live: bool = True,
+    ) -> None:
+        self._projections = projections
+        self._is_live = is_live
+        self._page_events = page_events
+        self._connection = connect(
+            dsn, PROJECTOR_OPTIONS + " -c synchronous_commit=off", autocommit=True
+        )
+        self._names = [projection.name for projection in projections]
+        self._checkpoints = store.load_checkpoints(self._connection, self._names)
+
+    @property
+    def position(self) -> int:
+        """What every projection of the set has seen, those aside that follow Kafka."""
+        return min(self._checkpoints.values(), default=0)
+
+    def step(self) -> Progress:
+        """Fold the next page. Raises CheckpointMoved, codec.LogIsNewer or psycopg.Error."""
+        page: Sequence[Recorded] = ()
+        if self._checkpoints:
+            page = read_log(self._connection, self.position, self._page_events)
+        if not page:
+            self._check_feeds(store.find_log_fed(self._connection, self._names))
+        else:
+            self._settle(page)
+            crashpoint("projector-after-commit")
+        return Progress(self.position, len(page))
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _settle(self, page: Sequence[Recorded]) -> None:
+        """Save; where a table cannot hold a row, halve until the event to park stands alone."""
+        try:
+            self._save(page, is_alone=False)
+        except REFUSED:
+            if len(page) == 1:
+                self._save(page, is_alone=True)
+            else:
+                self._settle(page[: len(page) // 2])
+                self._settle(page[len(page) // 2 :])
+
+    def _save(self, page: Sequence[Recorded], *, is_alone: bool) -> None:
+        facts = facts_of(page)
+        with self._connection.transaction():
+            parked = self._parked_now()
+            floors = Floors(feeds.load_floors(self._connection, list(self._checkpoints)))
+            for projection in self._projections:
+                start = self._checkpoints.get(projection.name)
+                if start is None:
+                    continue  # It follows Kafka.
+                new = [
+                    (tag, fact)
+                    for tag, fact in facts
+                    if fact.position > start and floors.is_passed(projection.name, fact)
+                ]
+                fold_and_save(self._connection, projection, new, parked, is_alone=is_alone)
+                crashpoint("projector-after-rows")
+            store.move_checkpoints(self._connection, self._checkpoints, page[-1].position)
+            passed = floors.passed_at(page[-1].position)
+            if passed:
+                feeds.drop_floors(self._connection, passed)
+            crashpoint("projector-after-checkpoint")
+            if self._is_live:
+                feeds.announce(self._connection, CHANNEL)
+        self._checkpoints = {
+            name: max(position, page[-1].position) for name, position in self._checkpoints.items()
+        }
+
+    def _parked_now(self) -> set[tuple[str, str]]:
+        """Read again each time: a retry may have cured some, a rebuild may have parked others.
+
+        The checkpoints' rows are locked first, so that neither of them runs meanwhile, and no
+        projection comes to this feed or leaves it.
+        """
+        self._check_feeds(store.find_log_fed(self._connection, self._names, for_update=True))
+        return store.load_parked(self._connection, self._names)
+
+    def _check_feeds(self, found: set[str]) -> None:
+        if found != set(self._checkpoints):
+            raise store.CheckpointMoved(
+                f"The log feeds {sorted(found)} now and fed {sorted(self._checkpoints)} before."
+            )
+
+
+def catch_up(dsn: str, projections: Sequence[Projection] = PROJECTIONS) -> int:
+    """Fold until nothing is new; answer the position reached. For tools and tests."""
+    projector = Projector(dsn, projections)
+    try:
+        while projector.step().events:
+            pass
+        return projector.position
+    finally:
+        projector.close()
+
+
+def is_passing(error: Exception) -> bool:
+    """Whether starting again from the stored checkpoint is the whole cure."""
+    return isinstance(error, psycopg.Error | store.CheckpointMoved)
