@@ -30,13 +30,16 @@ def follow(
     limits: FeedLimits | None = None,
 ) -> None:
     """Fold until stopped. Raises what Kafka or Postgres raised; the runner starts it again."""
+    said = ""
     with connect(dsn, OPTIONS, autocommit=True) as connection:
         while not stopping.is_set():
             try:
                 _follow(settings, connection, pulse, stopping, limits)
             except FeedsChanged as error:
                 pulse.beat("running", detail={**pulse.detail, "partitions": 0})
-                _log.info("%s", error)
+                if str(error) != said:
+                    said = str(error)
+                    _log.info("%s", said)
                 stopping.wait(UNFED_SECONDS)
 
 
