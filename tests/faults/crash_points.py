@@ -33,7 +33,7 @@ def points_in(folder: str) -> frozenset[str]:
     """Points of a folder, but those of rebuilds and of Kafka, which no process here passes."""
     texts = [path.read_text() for path in sorted((ROOT / folder).rglob("*.py"))]
     found = {name for text in texts for name in _CALL.findall(text)}
-    return frozenset(name for name in found if not name.startswith(("rebuild-", "relay-")))
+    return frozenset(name for name in found if not name.startswith(("rebuild-", "relay-", "feed-")))
 
 
 COMMITTER_POINTS = points_in("commands")
