@@ -23,7 +23,7 @@ from domain.order_messages import RecordAccepted, RecordClosed, RecordFill
 _log = logging.getLogger(__name__)
 _PREFIX = "av"
 _ID_LENGTH = 28
-_REMEMBERED_MAX = 20_000
+_REMEMBERED_MAX = 50_000
 ZERO = Decimal(0)
 
 

@@ -39,7 +39,7 @@ DESKS_SECONDS = 0.1
 class DispatcherLimits(Struct, frozen=True):
     window_seconds: float = 5.0
     lease_seconds: float = 10.0
-    in_flight_max: int = 256
+    in_flight_max: int = 64
     retry_first_seconds: float = 0.5
     retry_max_seconds: float = 30.0
 
