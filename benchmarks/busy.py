@@ -19,7 +19,7 @@ from workers.running.database import find_running
 
 CONNECTIONS = 64
 SECONDS = 60.0
-OFFERED = 1_100
+OFFERED = 1_050
 """Orders a second; a closed loop takes in more than any venue settles, and shows another limit."""
 FLOOD_SECONDS = 20.0
 LAG_SECONDS = 60.0
