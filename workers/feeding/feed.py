@@ -16,6 +16,7 @@ from projections.projection import Projection
 from workers.feeding.checks import CannotFollow
 from workers.feeding.member import FeedLimits, FeedsChanged, Member
 from workers.running.pulse import Pulse
+from workers.running.threads import run_in_thread
 
 _log = logging.getLogger(__name__)
 OPTIONS = f"{PROJECTOR_OPTIONS} -c synchronous_commit=off"
@@ -72,15 +73,7 @@ async def run_kafka_projector(
     stopping: asyncio.Event,
     limits: FeedLimits | None = None,
 ) -> None:
-    stop_thread = threading.Event()
-    following = asyncio.create_task(
-        asyncio.to_thread(follow, settings, dsn, pulse, stop_thread, limits)
-    )
-    waiting = asyncio.create_task(stopping.wait())
-    await asyncio.wait((following, waiting), return_when=asyncio.FIRST_COMPLETED)
-    stop_thread.set()
-    waiting.cancel()
-    await following
+    await run_in_thread(lambda stop: follow(settings, dsn, pulse, stop, limits), stopping)
 
 
 def catch_up(

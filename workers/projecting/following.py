@@ -10,6 +10,7 @@ from adapters.postgres.log import CHANNEL
 from adapters.postgres.rows import CheckpointMoved
 from workers.projecting.projector import Projector
 from workers.running.pulse import Pulse
+from workers.running.threads import run_in_thread
 from workers.running.waking import wait_for_log
 
 _log = logging.getLogger(__name__)
@@ -48,10 +49,4 @@ def _follow(dsn: str, pulse: Pulse, stopping: threading.Event) -> None:
 
 
 async def run_projector(dsn: str, pulse: Pulse, stopping: asyncio.Event) -> None:
-    stop_thread = threading.Event()
-    following = asyncio.create_task(asyncio.to_thread(follow, dsn, pulse, stop_thread))
-    waiting = asyncio.create_task(stopping.wait())
-    await asyncio.wait((following, waiting), return_when=asyncio.FIRST_COMPLETED)
-    stop_thread.set()
-    waiting.cancel()
-    await following
+    await run_in_thread(lambda stop: follow(dsn, pulse, stop), stopping)

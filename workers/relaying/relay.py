@@ -29,6 +29,7 @@ from domain.log import Recorded
 from workers.relaying import checks as relay_checks
 from workers.relaying import offsets as relay_offsets
 from workers.running.pulse import Pulse
+from workers.running.threads import run_in_thread
 from workers.running.waking import wait_for_log
 
 _log = logging.getLogger(__name__)
@@ -252,12 +253,4 @@ async def run_relay(
     stopping: asyncio.Event,
     limits: RelayLimits | None = None,
 ) -> None:
-    stop_thread = threading.Event()
-    relaying = asyncio.create_task(
-        asyncio.to_thread(relay, settings, dsn, pulse, stop_thread, limits)
-    )
-    waiting = asyncio.create_task(stopping.wait())
-    await asyncio.wait((relaying, waiting), return_when=asyncio.FIRST_COMPLETED)
-    stop_thread.set()
-    waiting.cancel()
-    await relaying
+    await run_in_thread(lambda stop: relay(settings, dsn, pulse, stop, limits), stopping)
