@@ -1,7 +1,6 @@
 """Runs the API in this process: builds what it is made of, listens, stops in good order."""
 
 import asyncio
-import gc
 import hmac
 import socket
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from msgspec import Struct
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
+from adapters import collector
 from adapters.master_key import master_key
 from adapters.postgres.connect import API_WRITER_OPTIONS, READER_OPTIONS
 from adapters.postgres.log import PostgresLog
@@ -84,8 +84,7 @@ class _Server(uvicorn.Server):
         self._ready_file = ready_file
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        gc.collect()
-        gc.freeze()  # What is there by now stays: later collections need not look at it.
+        collector.calm()
         await super().startup(sockets)
         if self._ready_file is not None and self.started:
             port = self.servers[0].sockets[0].getsockname()[1]

@@ -11,6 +11,7 @@ import signal
 import time
 from collections.abc import Awaitable, Callable, Mapping
 
+from adapters import collector
 from commands.codec import LogIsNewer
 from workers.running.beating import beating, why
 from workers.running.pulse import Pulse
@@ -30,6 +31,7 @@ async def run_workers(dsn: str, workers: Mapping[str, Worker]) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopping.set)
     pulses = [Pulse(name) for name in workers]
+    collector.calm()
     async with beating(dsn, pulses):
         await asyncio.gather(
             *(

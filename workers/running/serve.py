@@ -47,7 +47,7 @@ def serve(settings: Settings, announce: Callable[[], None]) -> int:
     if settings.paper_url is None:
         children.append(_paper(settings, environment))
     children += [
-        _aviary("migrate", ["migrate"], owners, restart=False),
+        _Migration("migrate", [*_aviary_argv(), "migrate"], owners, restart=False),
         _aviary("workers", ["worker", "all"], environment),
         _Api(settings, environment, announce),
     ]
