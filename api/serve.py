@@ -19,6 +19,7 @@ from adapters.postgres.connect import API_WRITER_OPTIONS, READER_OPTIONS
 from adapters.postgres.log import PostgresLog
 from adapters.settings import Settings
 from adapters.values import BadSetting
+from adapters.venues.registry import PAPER, public_venue
 from api.app import create_app
 from api.deps import Deps, Pool, RetryParked
 from api.hub import Hub
@@ -150,9 +151,4 @@ def _retrier(dsn: str) -> RetryParked:
 
 
 def _venues(settings: Settings) -> dict[str, RulesSource]:
-    """Public rules only: an account name that is nobody's, and no secret but the process's own."""
-    if settings.paper_url is None:
-        return {}
-    from adapters.venues.paper.client import PaperVenue
-
-    return {"paper": PaperVenue(settings.paper_url, "rules", token=settings.paper_token)}
+    return {} if settings.paper_url is None else {PAPER: public_venue(settings, PAPER)}

@@ -41,6 +41,9 @@ class EffectRow(Struct, frozen=True, kw_only=True):
     quantity: Decimal | None = None
     price: Decimal | None = None
     filled: Decimal = ZERO
+    position_action: str = "OPEN"
+    detail: str | None = None
+    """JSON: what an effect other than an order's needs to know."""
     correlation_id: str
     position: int
 
@@ -92,6 +95,7 @@ def _placed(event: OrderPlaced, fact: Fact, key: str) -> EffectRow:
         order_type=event.order_type,
         quantity=event.quantity,
         price=event.price,
+        position_action=event.position_action,
         correlation_id=fact.metadata.correlation_id,
         position=fact.position,
     )

@@ -5,7 +5,7 @@ microseconds of the venue's clock. The surprising thing: an error while placing 
 that nothing was placed, unless it is `VenueRefused`.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from decimal import Decimal
 from typing import Literal, Protocol
 
@@ -13,6 +13,9 @@ from msgspec import Struct
 
 Side = Literal["BUY", "SELL"]
 OrderType = Literal["LIMIT", "MARKET", "LIMIT_MAKER"]
+PositionAction = Literal["OPEN", "CLOSE"]
+PositionSide = Literal["LONG", "SHORT"]
+PositionMode = Literal["ONEWAY", "HEDGE"]
 VenueStatus = Literal["open", "filled", "cancelled", "expired", "rejected"]
 
 
@@ -38,6 +41,8 @@ class OrderRequest(Struct, frozen=True, kw_only=True):
     price: Decimal | None
     expires_at_us: int
     """The venue refuses the request (code `request_expired`) when it arrives after this time."""
+    position_action: PositionAction = "OPEN"
+    """At a perpetual venue CLOSE only ever makes a position smaller."""
 
 
 class VenueOrder(Struct, frozen=True, kw_only=True):
@@ -59,7 +64,7 @@ class VenueTrade(Struct, frozen=True, kw_only=True):
     trade_id: str
     """Unique per pair; a self-trade shows one trade id on two orders."""
     sequence: int
-    """Ascending cursor for `trades_since`, per account."""
+    """The venue's own order of the trades of an account, or of one of its pairs."""
     client_order_id: str
     exchange_order_id: str
     pair: str
@@ -92,10 +97,13 @@ class Balance(Struct, frozen=True, kw_only=True):
 
 class Ticker(Struct, frozen=True, kw_only=True):
     pair: str
-    bid: Decimal
-    ask: Decimal
+    bid: Decimal | None
+    ask: Decimal | None
     last: Decimal
     at_us: int
+    base_volume: Decimal | None = None
+    """Of the last 24 hours, as all volumes of tickers."""
+    quote_volume: Decimal | None = None
 
 
 class OrderBook(Struct, frozen=True, kw_only=True):
@@ -112,6 +120,54 @@ class Candle(Struct, frozen=True, kw_only=True):
     low: Decimal
     close: Decimal
     volume: Decimal
+    quote_volume: Decimal | None = None
+    trades: int | None = None
+    taker_base_volume: Decimal | None = None
+    taker_quote_volume: Decimal | None = None
+
+
+class TradePage(Struct, frozen=True, kw_only=True):
+    trades: tuple[VenueTrade, ...]
+    cursor: str
+    """Opaque; where the next page begins."""
+    has_more: bool
+
+
+class Access(Struct, frozen=True, kw_only=True):
+    """What a venue lets a credential do; None where the venue does not say."""
+
+    can_trade: bool | None
+    can_withdraw: bool | None
+
+
+class Position(Struct, frozen=True, kw_only=True):
+    pair: str
+    side: PositionSide
+    quantity: Decimal
+    """In base units, above 0."""
+    entry_price: Decimal | None
+    unrealized_pnl: Decimal | None
+    leverage: Decimal | None
+    at_us: int
+
+
+class FundingPayment(Struct, frozen=True, kw_only=True):
+    payment_id: str
+    """The venue's, or made of pair, time and amount where it has none; unique per account."""
+    pair: str
+    amount: Decimal
+    """Below 0 where we paid."""
+    token: str
+    rate: Decimal | None
+    position_quantity: Decimal | None
+    position_side: PositionSide | None
+    paid_at_us: int
+
+
+class FundingPage(Struct, frozen=True, kw_only=True):
+    payments: tuple[FundingPayment, ...]
+    cursor: str
+    has_more: bool
 
 
 class Traits(Struct, frozen=True, kw_only=True):
@@ -127,6 +183,7 @@ class Traits(Struct, frozen=True, kw_only=True):
     client_order_id_length_max: int
     is_perpetual: bool = False
     has_user_stream: bool = True
+    position_modes: tuple[PositionMode, ...] = ()
 
 
 class OrderUpdate(Struct, frozen=True, tag="order"):
@@ -141,11 +198,19 @@ class StreamConnected(Struct, frozen=True, tag="connected"):
     """First message after each (re)connect: what was missed must now be asked for."""
 
 
-UserUpdate = OrderUpdate | TradeUpdate | StreamConnected
+class HoldingsChanged(Struct, frozen=True, tag="holdings"):
+    """Balances or positions are other than before; they must be asked for."""
+
+
+UserUpdate = OrderUpdate | TradeUpdate | StreamConnected | HoldingsChanged
 
 
 class Venue(Protocol):
-    """One venue for one account. Every method may raise VenueUnreachable within its time limit."""
+    """One venue for one account. Every method may raise VenueUnreachable within its time limit.
+
+    What a venue has not at all is refused with the code `not_supported`. One whose traits say
+    `is_perpetual` is a PerpetualVenue.
+    """
 
     traits: Traits
 
@@ -160,22 +225,20 @@ class Venue(Protocol):
 
     async def open_orders(self) -> tuple[VenueOrder, ...]: ...
 
-    async def trades_since(self, sequence: int, limit: int = 500) -> tuple[VenueTrade, ...]:
-        """Trades with a sequence above `sequence`, ascending, at most `limit`."""
+    async def trades_since(
+        self, cursor: str | None, pairs: Sequence[str], /, limit: int = 500
+    ) -> TradePage:
+        """Our trades after the cursor, ascending for each pair; None is the beginning.
+
+        Venues that tell trades only pair by pair look at `pairs` and those that the cursor holds.
+        """
 
     async def trades_of(self, pair: str, client_order_id: str) -> tuple[VenueTrade, ...]: ...
 
     async def balances(self) -> tuple[Balance, ...]: ...
 
-    async def trading_rules(self) -> tuple[TradingRule, ...]: ...
-
-    async def ticker(self, pair: str) -> Ticker: ...
-
-    async def order_book(self, pair: str, depth: int = 10) -> OrderBook: ...
-
-    async def candles(
-        self, pair: str, interval: str, start_us: int | None = None, limit: int = 500
-    ) -> tuple[Candle, ...]: ...
+    async def access(self) -> Access:
+        """Make one authenticated call; VenueRefused when the credential is no good."""
 
     async def time_us(self) -> int:
         """The venue's clock."""
@@ -184,3 +247,19 @@ class Venue(Protocol):
         """The private stream; reconnects by itself and says StreamConnected each time."""
 
     async def close(self) -> None: ...
+
+
+class PerpetualVenue(Venue, Protocol):
+    async def positions(self) -> tuple[Position, ...]:
+        """Those that are not empty."""
+
+    async def set_leverage(self, pair: str, leverage: int) -> None: ...
+
+    async def position_mode(self) -> PositionMode: ...
+
+    async def set_position_mode(self, mode: PositionMode) -> None: ...
+
+    async def funding_payments(
+        self, cursor: str | None, pairs: Sequence[str], limit: int = 500
+    ) -> FundingPage:
+        """As `trades_since`."""

@@ -10,7 +10,6 @@ from typing import Any
 
 import psycopg
 
-from adapters.venues.port import VenueTrade
 from domain import order, reconciliation
 from domain.reconciliation import RecordReconciliation
 from projections.open_effects import EffectRow
@@ -23,7 +22,8 @@ async def reconcile(
     desk: Desk, connection: psycopg.AsyncConnection[Any], resting: Sequence[EffectRow]
 ) -> tuple[int, int]:
     """Record what was missed; answers (orders checked, trades seen). May raise VenueUnreachable."""
-    trades = await _trades(desk, connection)
+    pairs = sorted({effect.pair for effect in resting if effect.pair})
+    trades = await _trades(desk, connection, pairs)
     open_at_venue = {order.client_order_id for order in await desk.venue.open_orders()}
     checked = 0
     for effect in resting:
@@ -53,18 +53,21 @@ async def record_reconciliation(
     )
 
 
-async def _trades(desk: Desk, connection: psycopg.AsyncConnection[Any]) -> int:
-    sequence = await _cursor(desk, connection)
-    seen = 0
-    while trades := await desk.venue.trades_since(sequence, PAGE_TRADES):
-        ours = await our_orders(connection, [trade.client_order_id for trade in trades])
-        known = [trade for trade in trades if trade.client_order_id in ours]
-        desk.counts["foreign_trades"] += len(trades) - len(known)
+async def _trades(
+    desk: Desk, connection: psycopg.AsyncConnection[Any], pairs: Sequence[str]
+) -> int:
+    cursor, seen, has_more = await _cursor(desk, connection), 0, True
+    while has_more:
+        page = await desk.venue.trades_since(cursor, pairs, limit=PAGE_TRADES)
+        ours = await our_orders(connection, [trade.client_order_id for trade in page.trades])
+        known = [trade for trade in page.trades if trade.client_order_id in ours]
+        desk.counts["foreign_trades"] += len(page.trades) - len(known)
         # Together, so that they share transactions: one by one, a busy hour takes an hour.
         await asyncio.gather(*(desk.record_trade(trade) for trade in known))
-        seen += len(trades)
-        sequence = trades[-1].sequence
-        await _move_cursor(desk, connection, trades[-1])
+        seen += len(page.trades)
+        if page.cursor != cursor:
+            await _move_cursor(desk, connection, cursor, page.cursor)
+        cursor, has_more = page.cursor, page.has_more
     return seen
 
 
@@ -82,21 +85,22 @@ async def our_orders(
     return frozenset(stream.removeprefix("order-") for (stream,) in await found.fetchall())
 
 
-async def _cursor(desk: Desk, connection: psycopg.AsyncConnection[Any]) -> int:
+async def _cursor(desk: Desk, connection: psycopg.AsyncConnection[Any]) -> str | None:
     found = await connection.execute(
-        "select sequence from venue_cursors where account = %s and connector = %s",
+        "select cursor from venue_cursors where account = %s and connector = %s",
         (desk.account, desk.connector),
     )
     row = await found.fetchone()
-    return row[0] if row else 0
+    return row[0] if row else None
 
 
 async def _move_cursor(
-    desk: Desk, connection: psycopg.AsyncConnection[Any], trade: VenueTrade
+    desk: Desk, connection: psycopg.AsyncConnection[Any], before: str | None, after: str
 ) -> None:
+    """From where it was read: of two that read at once one moves it, and neither moves it back."""
     await connection.execute(
-        """insert into venue_cursors (account, connector, sequence) values (%s, %s, %s)
-        on conflict (account, connector) do update
-        set sequence = greatest(venue_cursors.sequence, excluded.sequence)""",
-        (desk.account, desk.connector, trade.sequence),
+        """insert into venue_cursors (account, connector, cursor) values (%s, %s, %s)
+        on conflict (account, connector) do update set cursor = excluded.cursor
+        where venue_cursors.cursor = %s""",
+        (desk.account, desk.connector, after, before),
     )

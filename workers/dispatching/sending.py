@@ -105,6 +105,7 @@ def _request(effect: EffectRow, send_by_us: int) -> OrderRequest:
         quantity=effect.quantity,
         price=effect.price,
         expires_at_us=send_by_us,
+        position_action="CLOSE" if effect.position_action == "CLOSE" else "OPEN",
     )
 
 

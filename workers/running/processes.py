@@ -8,6 +8,7 @@ from importlib.metadata import version
 from adapters.postgres.log import PostgresLog
 from adapters.settings import Settings
 from adapters.venues.port import Venue
+from adapters.venues.registry import private_venue
 from commands.committer import Committer, Limits
 from workers.dispatching.dispatcher import Dispatcher, DispatcherLimits
 from workers.projecting.following import run_projector
@@ -17,12 +18,8 @@ from workers.scheduler import run_scheduler
 
 
 def venue_for(settings: Settings, connector: str, account: str) -> Venue:
-    """The venue behind a connector's name; raises LookupError for one that is not built in."""
-    if connector != "paper" or settings.paper_url is None:
-        raise LookupError(f"There is no venue {connector!r} here; known: paper.")
-    from adapters.venues.paper.client import PaperVenue
-
-    return PaperVenue(settings.paper_url, account, token=settings.paper_token, connections_max=256)
+    """The account's venue; raises LookupError where there is none."""
+    return private_venue(settings, connector, account, {})
 
 
 def make_committer(settings: Settings, store: PostgresLog) -> Committer:

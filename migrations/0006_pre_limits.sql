@@ -1,0 +1,1 @@
+-- Limits, tallies and the kill switch.

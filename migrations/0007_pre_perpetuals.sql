@@ -1,0 +1,1 @@
+-- Positions, leverage, position mode, funding payments.
