@@ -39,7 +39,7 @@ class Control:
     async def add_faults(self, request: web.Request) -> web.StreamResponse:
         self._floor.faults.add(_decode_faults(await request.read()))
         if self._floor.faults.is_down:
-            self._floor.streams.cut_all()
+            self._floor.cut_streams()
         return answer(self._floor.faults.seen())
 
     async def clear_faults(self, _: web.Request) -> web.StreamResponse:

@@ -10,11 +10,14 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import TypeVar
 
+from adapters.venues.market_port import PublicTrade
+from adapters.venues.paper import tape
 from adapters.venues.paper.committer import Committer
 from adapters.venues.paper.engine import Engine, Update
 from adapters.venues.paper.faults import FaultScript
 from adapters.venues.paper.ledger import Ledger, RequestRow
 from adapters.venues.paper.market import PriceSeries, read_bars
+from adapters.venues.paper.public_streams import PublicStreams
 from adapters.venues.paper.settings import PairTerms, Settings
 from adapters.venues.paper.streams import Streams
 from adapters.venues.port import (
@@ -41,6 +44,7 @@ class Floor:
     def __init__(self, settings: Settings) -> None:
         self.faults = FaultScript(settings.faults)
         self.streams = Streams()
+        self.public_streams = PublicStreams(self.order_book)
         self._settings = settings
         self._ledger = Ledger(settings.file)
         self._engine = Engine(settings.terms, self._ledger.numbers())
@@ -55,6 +59,7 @@ class Floor:
         self._series = {
             terms.rule.pair: self._series_of(terms, anchor_us) for terms in settings.terms.pairs
         }
+        self._tape = tape.Tape(self._series)
         self._overrides: dict[str, Decimal] = {}
         for pair in self._series:
             text = self._ledger.note(f"price:{pair}")
@@ -139,6 +144,10 @@ class Floor:
             at_us=now_us(),
         )
 
+    def public_trades(self, pair: str, limit: int) -> list[PublicTrade]:
+        self._engine.book(pair)
+        return self._tape.latest(pair, limit)
+
     def candles(
         self, pair: str, interval: str, start_us: int | None, limit: int
     ) -> tuple[Candle, ...]:
@@ -180,6 +189,10 @@ class Floor:
             self._step_prices()
             self._committer.wake()
 
+    def cut_streams(self) -> None:
+        self.streams.cut_all()
+        self.public_streams.cut_all()
+
     def stop(self) -> None:
         """End `run_commits` after what is waiting is written."""
         self._committer.stop()
@@ -204,11 +217,21 @@ class Floor:
         for account, update in updates:
             for told in self.faults.on_stream(account, update):
                 self.streams.tell(account, told)
+        for pair, trade in tape.public(updates):
+            self._show(pair, trade)
+
+    def _show(self, pair: str, trade: PublicTrade) -> None:
+        self._tape.add(pair, trade)
+        self.public_streams.traded(pair, (trade,))
 
     def _step_prices(self) -> None:
         now = now_us()
         for pair in self._series:
             self._engine.advance(pair, self._price(pair, now), now)
+            self.public_streams.step(pair)
+            printed = self._tape.synthetic(self._engine.book(pair), now)
+            if printed is not None:
+                self._show(pair, printed)
 
     def _price(self, pair: str, at_us: int) -> Decimal:
         return self._overrides.get(pair) or self._series[pair].price(at_us)

@@ -54,6 +54,8 @@ class Routes:
             web.get("/ticker", self.ticker, allow_head=False),
             web.get("/book", self.order_book, allow_head=False),
             web.get("/candles", self.candles, allow_head=False),
+            web.get("/public/trades", self.public_trades, allow_head=False),
+            web.get("/public/stream", self.public_stream, allow_head=False),
             web.get("/time", self.time_us, allow_head=False),
             web.get("/stream", self.stream, allow_head=False),
         ]
@@ -121,7 +123,17 @@ class Routes:
         return answer(wire.VenueTime(now_us()))
 
     async def stream(self, request: web.Request) -> web.StreamResponse:
-        return await self._floor.streams.serve(request, account_of(request))
+        return await self._floor.streams.serve_account(request, account_of(request))
+
+    async def public_trades(self, request: web.Request) -> web.StreamResponse:
+        query = wire.from_query(dict(request.query), wire.PublicTradesQuery)
+        return answer(self._floor.public_trades(query.pair, query.limit))
+
+    async def public_stream(self, request: web.Request) -> web.StreamResponse:
+        query = wire.from_query(dict(request.query), wire.WatchQuery)
+        self._floor.order_book(query.pair, 1)  # Refuses a pair that there is not.
+        topics = query.topics.split(",")
+        return await self._floor.public_streams.serve(request, query.pair, topics)
 
     async def _faulted(
         self,
@@ -141,7 +153,7 @@ class Routes:
             if rule.kind == "reject":
                 raise VenueRefused(rule.code, rule.text)
             if rule.kind == "down":
-                self._floor.streams.cut_all()
+                self._floor.cut_streams()
             return unavailable()
         try:
             done = answer(await act())

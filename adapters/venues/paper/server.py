@@ -34,7 +34,7 @@ def application(floor: Floor, settings: Settings) -> web.Application:
         app.add_routes(Control(floor).table())
 
     async def cut_streams(_: web.Application) -> None:
-        floor.streams.cut_all()
+        floor.cut_streams()
 
     app.on_shutdown.append(cut_streams)
     return app

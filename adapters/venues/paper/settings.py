@@ -26,6 +26,8 @@ class PairTerms(Struct, frozen=True, kw_only=True):
     level_step_ticks: int = 5
     level_quantity: Decimal = Decimal(100_000)
     refill_us: int = 1_000_000
+    print_us: int = 1_000_000
+    """How often the tape shows a trade of nobody's, which moves no money."""
     price_max: Decimal = Decimal(1_000_000)
     candles_file: Path = CANDLES_FILE
 

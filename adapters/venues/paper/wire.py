@@ -76,6 +76,16 @@ class BookQuery(Struct, frozen=True, kw_only=True):
     depth: Annotated[int, Meta(ge=1, le=DEPTH_MAX)] = 10
 
 
+class PublicTradesQuery(Struct, frozen=True, kw_only=True):
+    pair: Pair
+    limit: Annotated[int, Meta(ge=1, le=PAGE_MAX)] = 100
+
+
+class WatchQuery(Struct, frozen=True, kw_only=True):
+    pair: Pair
+    topics: Annotated[str, Meta(pattern=r"^(book|trades|book,trades|trades,book)\Z")]
+
+
 class CandlesQuery(Struct, frozen=True, kw_only=True):
     pair: Pair
     interval: Annotated[str, Meta(max_length=8)]
