@@ -16,6 +16,8 @@ _DIGITS_MAX = 38
 _exact = Context(prec=120, traps=[Inexact])
 plus = _exact.add
 """Exact addition: Python's own `+` rounds to 28 digits."""
+minus = _exact.subtract
+"""Exact subtraction."""
 times = _exact.multiply
 """Exact multiplication of two amounts."""
 
