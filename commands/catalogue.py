@@ -6,7 +6,7 @@ from typing import Any
 from msgspec import Struct
 
 from commands.codec import LogIsNewer
-from domain import account, actor, order, order_messages, reconciliation
+from domain import account, actor, credential, order, order_messages, reconciliation
 from domain.events import Event
 from domain.log import Recorded, Routing
 
@@ -55,6 +55,14 @@ AGGREGATES: Mapping[str, Aggregate] = {
         _no_guards,
         actor.routing,
         "actors",
+    ),
+    "credential": Aggregate(
+        credential.Credential(),
+        lambda command, state, guards: credential.decide(command, state, guards[0]),
+        credential.evolve,
+        credential.guards,
+        credential.routing,
+        "credentials",
     ),
     "reconciliation": Aggregate(
         reconciliation.Reconciliation(),

@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 import msgspec
 
-from domain import account, actor, order_messages, reconciliation
+from domain import account, actor, credential, order_messages, reconciliation
 from domain.events import Event
 from domain.log import Metadata, Recorded
 
@@ -17,7 +17,13 @@ Upcast = Callable[[dict[str, Any]], tuple[str, dict[str, Any]]]
 
 EVENT_TYPES: Mapping[str, type[Event]] = {
     str(kind.__struct_config__.tag): kind
-    for union in (account.Event, actor.Event, order_messages.Event, reconciliation.Event)
+    for union in (
+        account.Event,
+        actor.Event,
+        credential.Event,
+        order_messages.Event,
+        reconciliation.Event,
+    )
     for kind in get_args(union)
 }
 UPCASTS: Mapping[str, Upcast] = {}

@@ -7,11 +7,17 @@ from collections.abc import Iterable
 
 from msgspec import Struct, msgpack
 
-from domain import account, actor, order_messages, reconciliation
+from domain import account, actor, credential, order_messages, reconciliation
 from domain.events import Event
 from domain.log import Fence, Receipt
 
-Command = account.Command | actor.Command | order_messages.Command | reconciliation.Command
+Command = (
+    account.Command
+    | actor.Command
+    | credential.Command
+    | order_messages.Command
+    | reconciliation.Command
+)
 COMMAND_ID_BYTES = 16
 
 

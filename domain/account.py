@@ -1,6 +1,7 @@
-"""One trading account: which connectors it may trade on.
+"""One trading account: whether it is open, and the connectors that it has without a credential.
 
-Its stream guards every order: no order without an open account that has the connector.
+Its stream guards every order and every credential. An account may be deleted and opened anew under
+the same name: `generation` counts its openings, and nothing of an earlier one counts in a later.
 """
 
 from typing import assert_never
@@ -10,6 +11,10 @@ from msgspec import Struct, structs
 from domain.log import Routing
 from domain.refusal import Refused
 
+MASTER_ACCOUNT = "master_account"
+RESERVED = frozenset({"gateway", "orders", "positions", "trades", "*"})
+"""Words of routes, and the one that stands for every account."""
+
 
 class OpenAccount(Struct, frozen=True, tag="account.open"):
     account: str
@@ -18,6 +23,10 @@ class OpenAccount(Struct, frozen=True, tag="account.open"):
 class AddConnector(Struct, frozen=True, tag="account.add_connector"):
     account: str
     connector: str
+
+
+class DeleteAccount(Struct, frozen=True, tag="account.delete"):
+    account: str
 
 
 class AccountOpened(Struct, frozen=True, tag="account.opened.v1"):
@@ -33,14 +42,24 @@ class ConnectorAdded(Struct, frozen=True, tag="account.connector_added.v1"):
     connector: str
 
 
-Command = OpenAccount | AddConnector
-Event = AccountOpened | ConnectorAdded
+class AccountDeleted(Struct, frozen=True, tag="account.deleted.v1"):
+    """The account exists no more, and none of its credentials is in force."""
+
+    account: str
+    generation: int
+    """Which opening of the account has ended, from 1."""
+
+
+Command = OpenAccount | AddConnector | DeleteAccount
+Event = AccountOpened | ConnectorAdded | AccountDeleted
 
 
 class Account(Struct, frozen=True):
     name: str = ""
     is_open: bool = False
     connectors: frozenset[str] = frozenset()
+    generation: int = 0
+    """How often it was opened."""
 
 
 def stream(account: str) -> str:
@@ -50,23 +69,39 @@ def stream(account: str) -> str:
 def decide(command: Command, state: Account) -> tuple[Event, ...]:
     match command:
         case OpenAccount(account):
-            return () if state.is_open else (AccountOpened(account),)
+            if account in RESERVED:
+                raise Refused("reserved_name", f"{account!r} has a meaning of its own here.")
+            if state.is_open:
+                raise Refused("account_exists", f"Account {account!r} exists already.")
+            return (AccountOpened(account),)
         case AddConnector(account, connector):
             if not state.is_open:
-                raise Refused("unknown_account", f"Account {account!r} does not exist.")
+                raise _unknown(account)
             if connector in state.connectors:
                 return ()
             return (ConnectorAdded(account, connector),)
+        case DeleteAccount(account):
+            if account == MASTER_ACCOUNT:
+                raise Refused("account_protected", f"{MASTER_ACCOUNT!r} cannot be deleted.")
+            if not state.is_open:
+                raise _unknown(account)
+            return (AccountDeleted(account, state.generation),)
         case _:
             assert_never(command)
+
+
+def _unknown(account: str) -> Refused:
+    return Refused("unknown_account", f"Account {account!r} does not exist.")
 
 
 def evolve(state: Account, event: Event) -> Account:
     match event:
         case AccountOpened(account):
-            return structs.replace(state, name=account, is_open=True)
+            return Account(account, is_open=True, generation=state.generation + 1)
         case ConnectorAdded(_, connector):
             return structs.replace(state, connectors=state.connectors | {connector})
+        case AccountDeleted(account, generation):
+            return Account(account, generation=generation)
         case _:
             assert_never(event)
 

@@ -1,5 +1,5 @@
 """Every event that the log can hold."""
 
-from domain import account, actor, order_messages, reconciliation
+from domain import account, actor, credential, order_messages, reconciliation
 
-Event = account.Event | actor.Event | order_messages.Event | reconciliation.Event
+Event = account.Event | actor.Event | credential.Event | order_messages.Event | reconciliation.Event

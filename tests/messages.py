@@ -9,8 +9,14 @@ from decimal import Decimal
 from hypothesis import strategies as st
 
 from commands.codec import tag_of
-from domain.account import AccountOpened, ConnectorAdded
+from domain.account import AccountDeleted, AccountOpened, ConnectorAdded
 from domain.actor import KeyCreated, KeyRevoked
+from domain.credential import (
+    CredentialAccepted,
+    CredentialDeleted,
+    CredentialOffered,
+    CredentialRefused,
+)
 from domain.events import Event
 from domain.order_messages import (
     CancelOrder,
@@ -82,6 +88,11 @@ SAMPLES: Mapping[str, Event] = {
     for event in (
         AccountOpened("main"),
         ConnectorAdded("main", "paper"),
+        AccountDeleted("main", 1),
+        CredentialOffered("main", "binance", "5ec4e7" * 5, "f1f0" * 4, 1),
+        CredentialAccepted("5ec4e7" * 5, True, None),  # noqa: FBT003 - pinned as it is stored
+        CredentialRefused("5ec4e7" * 5, "-2015", "Invalid API-key, IP, or permissions."),
+        CredentialDeleted("main", "binance", 1),
         ReconciliationRequested("main", "paper", 1_700_000_000_000_000),
         Reconciled("main", "paper", 3, 2),
         KeyCreated("k1", "dashboard", ("read", "trade"), "ab" * 32, 1_800_000_000_000_000),

@@ -1,7 +1,11 @@
+import pytest
+
 from domain.account import (
+    AccountDeleted,
     AccountOpened,
     AddConnector,
     ConnectorAdded,
+    DeleteAccount,
     OpenAccount,
 )
 from tests.given import given
@@ -12,12 +16,45 @@ def test_an_account_is_opened() -> None:
     given().when(OpenAccount("main")).then(AccountOpened("main"))
 
 
-def test_an_open_account_stays_open() -> None:
-    given(AccountOpened("main")).when(OpenAccount("main")).then_nothing()
+def test_an_account_is_opened_once() -> None:
+    given(AccountOpened("main")).when(OpenAccount("main")).refused("account_exists")
+    given(*ACCOUNT).when(OpenAccount("main")).refused("account_exists")
 
 
-def test_an_account_with_connectors_stays_open() -> None:
-    given(*ACCOUNT).when(OpenAccount("main")).then_nothing()
+@pytest.mark.parametrize("name", ["gateway", "orders", "positions", "trades", "*"])
+def test_words_of_routes_name_no_account(name: str) -> None:
+    given().when(OpenAccount(name)).refused("reserved_name")
+
+
+def test_an_account_is_deleted() -> None:
+    given(*ACCOUNT).when(DeleteAccount("main")).then(AccountDeleted("main", 1))
+
+
+def test_what_is_not_there_is_not_deleted() -> None:
+    given().when(DeleteAccount("main")).refused("unknown_account")
+    gone = (*ACCOUNT, AccountDeleted("main", 1))
+    given(*gone).when(DeleteAccount("main")).refused("unknown_account")
+
+
+def test_the_master_account_stays() -> None:
+    given(AccountOpened("master_account")).when(DeleteAccount("master_account")).refused(
+        "account_protected"
+    )
+
+
+def test_a_deleted_accounts_name_may_be_opened_again() -> None:
+    gone = (*ACCOUNT, AccountDeleted("main", 1))
+    given(*gone).when(OpenAccount("main")).then(AccountOpened("main"))
+    again = (*gone, AccountOpened("main"))
+    given(*again).when(DeleteAccount("main")).then(AccountDeleted("main", 2))
+
+
+def test_a_deleted_account_takes_no_connector_and_a_new_one_has_none_of_the_old() -> None:
+    gone = (*ACCOUNT, AccountDeleted("main", 1))
+    given(*gone).when(AddConnector("main", "paper")).refused("unknown_account")
+    given(*gone, AccountOpened("main")).when(AddConnector("main", "paper")).then(
+        ConnectorAdded("main", "paper")
+    )
 
 
 def test_a_connector_is_added() -> None:

@@ -187,7 +187,7 @@ def test_a_refusal_consumes_its_key(opened: Opened, committer: Committer) -> Non
 def test_what_is_so_already_is_accepted_without_events(
     opened: Opened, committer: Committer
 ) -> None:
-    outcome = committer.execute(request_for("account-main", OpenAccount("main"), "again"))
+    outcome = committer.execute(request_for("account-main", AddConnector("main", "paper"), "again"))
     assert (outcome.receipt.outcome, outcome.receipt.events) == ("accepted", 0)
     assert outcome.receipt.position == 2
     assert len(check_log(opened.store)) == 2
