@@ -126,7 +126,7 @@ def test_a_polite_stop_and_start_changes_nothing(tmp_path: Path) -> None:
         try:
             await venue.place(order("rests", "BUY", "100", "1.1"))
             await venue.place(order("fills", "SELL", "100", None))
-            return await venue.trades_since(0)
+            return (await venue.trades_since(None, [PAIR])).trades
         finally:
             await venue.close()
 

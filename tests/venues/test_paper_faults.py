@@ -26,6 +26,7 @@ class Scene:
     def __init__(self, process: PaperProcess, account: str) -> None:
         self._process = process
         self.account = account
+        self.url = process.url
 
     async def faults(self, *rules: dict[str, Any]) -> None:
         await asyncio.to_thread(self._process.faults, *rules)
@@ -195,7 +196,8 @@ def test_fills_on_the_stream_are_spoilt_but_trades_are_true(
         await venue.place(order("a", price=None))
         await venue.place(order("b", price=None))
         assert await fills(stream, "b") == [*expected, "open b", "trade b", "filled b"]
-        assert [one.client_order_id for one in await venue.trades_since(0)] == ["a", "b"]
+        told = (await venue.trades_since(None, [PAIR])).trades
+        assert [one.client_order_id for one in told] == ["a", "b"]
         assert len(await venue.trades_of(PAIR, "a")) == 1
 
     play(scenario)
@@ -270,7 +272,7 @@ def test_a_stream_told_nothing_new_keeps_silent_about_other_accounts(play: Play)
     async def scenario(scene: Scene, venue: PaperVenue) -> None:
         stream = venue.updates()
         assert await anext(stream) == StreamConnected()
-        other = PaperVenue(venue.url, f"{scene.account}-other")
+        other = PaperVenue(scene.url, f"{scene.account}-other")
         await other.place(order("theirs", price=None))
         await other.close()
         await venue.place(order("ours", price=None))
