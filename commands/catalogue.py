@@ -6,7 +6,17 @@ from typing import Any
 from msgspec import Struct
 
 from commands.codec import LogIsNewer
-from domain import account, actor, credential, order, order_messages, reconciliation
+from domain import (
+    account,
+    actor,
+    credential,
+    funding,
+    order,
+    order_messages,
+    perpetual,
+    position,
+    reconciliation,
+)
 from domain.events import Event
 from domain.log import Recorded, Routing
 
@@ -39,6 +49,13 @@ def _decide_reconciliation(
     return reconciliation.decide(command, state, guards[0] if guards else account.Account())
 
 
+def _decide_perpetual(
+    command: perpetual.Command, state: perpetual.Perpetual, guards: Sequence[Any]
+) -> tuple[perpetual.Event, ...]:
+    found, its = guards or (account.Account(), credential.Credential())
+    return perpetual.decide(command, state, found, its)
+
+
 AGGREGATES: Mapping[str, Aggregate] = {
     "account": Aggregate(
         account.Account(),
@@ -63,6 +80,30 @@ AGGREGATES: Mapping[str, Aggregate] = {
         credential.guards,
         credential.routing,
         "credentials",
+    ),
+    "funding": Aggregate(
+        funding.Funding(),
+        lambda command, state, _guards: funding.decide(command, state),
+        funding.evolve,
+        _no_guards,
+        funding.routing,
+        "funding",
+    ),
+    "perpetual": Aggregate(
+        perpetual.Perpetual(),
+        _decide_perpetual,
+        perpetual.evolve,
+        perpetual.guards,
+        perpetual.routing,
+        "perpetuals",
+    ),
+    "position": Aggregate(
+        position.Position(),
+        lambda command, state, _guards: position.decide(command, state),
+        position.evolve,
+        _no_guards,
+        position.routing,
+        "positions",
     ),
     "reconciliation": Aggregate(
         reconciliation.Reconciliation(),

@@ -9,22 +9,13 @@ from typing import Any, get_args
 
 import msgspec
 
-from domain import account, actor, credential, order_messages, reconciliation
 from domain.events import Event
 from domain.log import Metadata, Recorded
 
 Upcast = Callable[[dict[str, Any]], tuple[str, dict[str, Any]]]
 
 EVENT_TYPES: Mapping[str, type[Event]] = {
-    str(kind.__struct_config__.tag): kind
-    for union in (
-        account.Event,
-        actor.Event,
-        credential.Event,
-        order_messages.Event,
-        reconciliation.Event,
-    )
-    for kind in get_args(union)
+    str(kind.__struct_config__.tag): kind for kind in get_args(Event)
 }
 UPCASTS: Mapping[str, Upcast] = {}
 """Old tag to a function from its JSON object to the next tag and object. Published to consumers."""

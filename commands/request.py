@@ -7,7 +7,16 @@ from collections.abc import Iterable
 
 from msgspec import Struct, msgpack
 
-from domain import account, actor, credential, order_messages, reconciliation
+from domain import (
+    account,
+    actor,
+    credential,
+    funding,
+    order_messages,
+    perpetual,
+    position,
+    reconciliation,
+)
 from domain.events import Event
 from domain.log import Fence, Receipt
 
@@ -15,7 +24,10 @@ Command = (
     account.Command
     | actor.Command
     | credential.Command
+    | funding.Command
     | order_messages.Command
+    | perpetual.Command
+    | position.Command
     | reconciliation.Command
 )
 COMMAND_ID_BYTES = 16

@@ -18,6 +18,7 @@ from domain.credential import (
     CredentialRefused,
 )
 from domain.events import Event
+from domain.funding import FundingPaid
 from domain.order_messages import (
     CancelOrder,
     CancelRequested,
@@ -42,6 +43,23 @@ from domain.order_messages import (
     RecordNotFound,
     RecordRejected,
     RecordUnknown,
+)
+from domain.perpetual import (
+    LeverageRefused,
+    LeverageRequested,
+    LeverageSet,
+    LeverageUnknown,
+    PositionModeRefused,
+    PositionModeRequested,
+    PositionModeSet,
+    PositionModeUnknown,
+)
+from domain.position import (
+    PositionAgrees,
+    PositionBaselineSet,
+    PositionClosed,
+    PositionDiffers,
+    PositionObserved,
 )
 from domain.reconciliation import Reconciled, ReconciliationRequested
 
@@ -93,6 +111,45 @@ SAMPLES: Mapping[str, Event] = {
         CredentialAccepted("5ec4e7" * 5, True, None),  # noqa: FBT003 - pinned as it is stored
         CredentialRefused("5ec4e7" * 5, "-2015", "Invalid API-key, IP, or permissions."),
         CredentialDeleted("main", "binance", 1),
+        FundingPaid(
+            "main",
+            "binance_perpetual",
+            "8af1",
+            "BTC-USDT",
+            Decimal("-0.01234500"),
+            "USDT",
+            Decimal("0.0001"),
+            Decimal("0.005"),
+            "LONG",
+            1_700_000_000_000_000,
+        ),
+        LeverageRequested("main", "binance_perpetual", "BTC-USDT", 20, 2, 1, SEND_BY),
+        LeverageSet("BTC-USDT", 20, 2),
+        LeverageRefused("BTC-USDT", 2, "-4028", "Leverage 20 is not valid"),
+        LeverageUnknown("BTC-USDT", 2, "no answer within 10 s"),
+        PositionModeRequested("main", "binance_perpetual", "HEDGE", 3, None, SEND_BY),
+        PositionModeSet("HEDGE", 3),
+        PositionModeRefused(3, "-4068", "Position side cannot be changed"),
+        PositionModeUnknown(3, "no answer within 10 s"),
+        PositionObserved(
+            "main",
+            "binance_perpetual",
+            "BTC-USDT",
+            "LONG",
+            Decimal("0.005"),
+            Decimal("50000.10"),
+            Decimal("-1.25"),
+            Decimal(20),
+            EXECUTED,
+        ),
+        PositionClosed("main", "binance_perpetual", "BTC-USDT", "LONG", EXECUTED),
+        PositionBaselineSet(
+            "main", "binance_perpetual", "BTC-USDT", Decimal("0.005"), Decimal("0.002")
+        ),
+        PositionDiffers(
+            "main", "binance_perpetual", "BTC-USDT", Decimal("-0.001"), Decimal("0.005")
+        ),
+        PositionAgrees("main", "binance_perpetual", "BTC-USDT", Decimal("0.005")),
         ReconciliationRequested("main", "paper", 1_700_000_000_000_000),
         Reconciled("main", "paper", 3, 2),
         KeyCreated("k1", "dashboard", ("read", "trade"), "ab" * 32, 1_800_000_000_000_000),
