@@ -33,7 +33,7 @@ def migrated(cluster: EmbeddedPostgres) -> Callable[[], Database]:
 
 _EMPTY = """
 truncate events, receipts, leases, checkpoints, parked, orders, trades, open_effects, api_keys,
-    relays, relay_partitions, feed_partitions, questions;
+    relays, relay_partitions, feed_partitions, questions, accounts, credentials, vault, vault_salt;
 update log_head set position = 0, seal = decode(repeat('00', 32), 'hex')
 """
 
