@@ -119,4 +119,5 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
         await deps.tail.close()
         await deps.hub.close()
         await deps.markets.close()
+        await deps.venues.close()
         await deps.pool.close()

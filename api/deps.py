@@ -11,7 +11,8 @@ from psycopg_pool import AsyncConnectionPool
 from adapters.settings import Settings
 from api.hub import Hub
 from api.log_tail import LogTail
-from api.markets import Markets
+from api.market.rules import Markets
+from api.market.venues import Venues
 from commands.committer import Committer
 from commands.store import Store
 
@@ -28,6 +29,8 @@ class Deps(Struct, frozen=True, kw_only=True):
     """Of reader connections; opened and closed by the app."""
     hub: Hub
     tail: LogTail
+    venues: Venues
+    """The public sides of venues."""
     markets: Markets
     hash_key: bytes
     """The same after every restart, or a repeated request would look like another one."""

@@ -19,12 +19,13 @@ from adapters.postgres.connect import API_WRITER_OPTIONS, READER_OPTIONS
 from adapters.postgres.log import PostgresLog
 from adapters.settings import Settings
 from adapters.values import BadSetting
-from adapters.venues.registry import PAPER, public_venue
+from adapters.venues.registry import PAPER
 from api.app import create_app
 from api.deps import Deps, Pool, RetryParked
 from api.hub import Hub
 from api.log_tail import LogTail
-from api.markets import Markets, RulesSource
+from api.market.rules import Markets
+from api.market.venues import venues_of
 from api.wire import Wire
 from commands.committer import Committer, Limits
 
@@ -113,6 +114,7 @@ def build(settings: Settings) -> Deps:
         limits=Limits(batch_max=settings.batch_max, in_flight_max=settings.in_flight_max),
         code_version=version("aviary"),
     )
+    venues = venues_of(settings)
     return Deps(
         settings=settings,
         committer=committer,
@@ -120,7 +122,8 @@ def build(settings: Settings) -> Deps:
         pool=reader_pool(dsn),
         hub=Hub(dsn),
         tail=LogTail(dsn),
-        markets=Markets(_venues(settings)),
+        venues=venues,
+        markets=Markets(venues, [PAPER] if settings.paper_url is not None else []),
         hash_key=hmac.digest(master_key(settings), b"request hash", "sha256"),
         retry_parked=_retrier(dsn),
         version=version("aviary"),
@@ -148,7 +151,3 @@ def _retrier(dsn: str) -> RetryParked:
         return await asyncio.to_thread(retry_parked, dsn, projection, key)
 
     return retry
-
-
-def _venues(settings: Settings) -> dict[str, RulesSource]:
-    return {} if settings.paper_url is None else {PAPER: public_venue(settings, PAPER)}

@@ -16,7 +16,7 @@ from api.deps import Deps, deps_of
 from api.dry_run import dry_run
 from api.errors import RETRY_SOON, Failure
 from api.http import read_body
-from api.markets import NotTradable, RulesUnknown, fit
+from api.market.rules import NotTradable, RulesUnknown, fit
 from api.openapi import Operation
 from api.reading import in_thread, row
 from api.reply import Reply

@@ -15,14 +15,17 @@ from litestar import Litestar
 from msgspec import structs
 
 from adapters.settings import Settings
+from adapters.venues.market_port import PublicVenue
 from adapters.venues.port import TradingRule
 from api import serve
 from api.app import create_app
 from api.deps import Deps
-from api.markets import Markets, RulesSource
+from api.market.rules import Markets
+from api.market.venues import Venues
 from api.wire import Wire
 from commands.request import Command, Outcome
 from commands.request import Request as CommandRequest
+from tests.market.scripted import ScriptedVenue
 from tests.postgres_fixture import Database
 from workers.projecting.projector import catch_up
 
@@ -47,19 +50,6 @@ ORDER: Mapping[str, Any] = {
     "order_type": "LIMIT",
     "price": "1.05",
 }
-
-
-class FixedRules:
-    """A venue's public side whose rules do not change."""
-
-    def __init__(self, *rules: TradingRule) -> None:
-        self._rules = rules
-
-    async def trading_rules(self) -> tuple[TradingRule, ...]:
-        return self._rules
-
-    async def close(self) -> None:
-        pass
 
 
 class Live:
@@ -130,15 +120,12 @@ class Live:
 def running(
     database: Database,
     folder: Path,
-    rules: Mapping[str, RulesSource] | None = None,
+    venues: Mapping[str, PublicVenue] | None = None,
     **changed: Any,
 ) -> Iterator[Live]:
     own: dict[str, Any] = {"username": USER, "password": PASSWORD, "data_dir": folder}
     settings = Settings(**(own | {"database_url": database.app_dsn} | changed))
-    deps = structs.replace(
-        serve.build(settings),
-        markets=Markets({"paper": FixedRules(EUR_USD)} if rules is None else rules),
-    )
+    deps = scripted(serve.build(settings), venues or {"paper": ScriptedVenue(EUR_USD)})
     app = create_app(deps)
     with listening(app) as port:
         live = Live(database, deps, app, port)
@@ -146,6 +133,16 @@ def running(
             yield live
     deps.committer.close()
     deps.store.close()
+
+
+def scripted(deps: Deps, venues: Mapping[str, PublicVenue]) -> Deps:
+    """These are the venues now."""
+
+    async def make(name: str) -> PublicVenue:
+        return venues[name]
+
+    made = Venues(make, venues)
+    return structs.replace(deps, venues=made, markets=Markets(made, venues))
 
 
 @contextmanager

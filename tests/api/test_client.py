@@ -13,7 +13,7 @@ import httpx
 import pytest
 from hummingbot_api_client import HummingbotAPIClient
 
-from adapters.venues.paper.client import PaperVenue
+from adapters.venues.paper.public import PaperMarket
 from tests.api.live import ORDER, PASSWORD, USER, Live, running
 from tests.postgres_fixture import Database
 from tests.venues.paper_process import running as running_venue
@@ -57,7 +57,7 @@ def test_rules_come_from_the_venue_and_stay_when_it_goes(
     database: Callable[..., Database], seeded: Database, tmp_path: Path
 ) -> None:
     with running_venue(tmp_path) as venue:
-        rules = {"paper": PaperVenue(venue.url, "rules")}
+        rules = {"paper": PaperMarket(venue.url)}
         with running(database(template=seeded), tmp_path, rules) as live:
             assert live.place().status_code == 201
             venue.kill()

@@ -14,9 +14,10 @@ import pytest
 
 from adapters.postgres.embedded import EmbeddedPostgres
 from api import reading, status, submitting
-from api.markets import NotTradable, fit
+from api.market.rules import NotTradable, fit
 from domain.order_messages import DispatchOrder, RecordUnknown
-from tests.api.live import EUR_USD, FixedRules, Live, running
+from tests.api.live import EUR_USD, Live, running
+from tests.market.scripted import ScriptedVenue
 from tests.postgres_fixture import Database
 from workers.running.database import Dsns, migrate_for
 
@@ -158,7 +159,7 @@ def test_rules_that_were_never_read_are_no_reason_to_guess(
         assert answer.headers["Retry-After"] == "1"
 
 
-class Silent(FixedRules):
+class Silent(ScriptedVenue):
     async def trading_rules(self) -> tuple[()]:
         await asyncio.Event().wait()
         return ()

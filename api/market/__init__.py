@@ -1,0 +1,1 @@
+"""Market data in the API process, without secrets: rules, prices, books, candles, feeds."""
