@@ -15,12 +15,17 @@ from adapters import values
 from adapters.settings import Settings
 from adapters.values import BadSetting
 
+FILE_NAME = "master.key"
+
 
 def master_key(settings: Settings) -> bytes:
     """Return the key, making <data-dir>/master.key when there is none."""
-    if settings.master_key is not None:
-        return settings.master_key
-    path = settings.data_dir / "master.key"
+    return file_key(settings) if settings.master_key is None else settings.master_key
+
+
+def file_key(settings: Settings) -> bytes:
+    """Return the key in <data-dir>/master.key, making the file when there is none."""
+    path = settings.data_dir / FILE_NAME
     try:
         if not path.exists():
             _create(path)

@@ -31,6 +31,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     data_dir: Path = Path("data")
     log_level: str = "info"
     master_key: bytes | None = None
+    old_master_keys: tuple[bytes, ...] = ()
+    config_password: str | None = None
+    old_config_password: str | None = None
+    allow_withdrawal_keys: bool = False
     database_url: str | None = None
     migrate_database_url: str | None = None
     paper_url: str | None = None
@@ -78,6 +82,10 @@ _READERS: dict[str, tuple[Callable[[str], Any], bool]] = {
     "data_dir": (Path, False),
     "log_level": (values.one_of("debug", "info", "warning", "error"), False),
     "master_key": (values.key_of_32_bytes, True),
+    "old_master_keys": (values.keys_of_32_bytes, True),
+    "config_password": (str, True),
+    "old_config_password": (str, True),
+    "allow_withdrawal_keys": (values.switch, False),
     "database_url": (values.postgres_url, True),
     "migrate_database_url": (values.postgres_url, True),
     "paper_url": (values.http_url, False),
@@ -112,6 +120,7 @@ _READERS: dict[str, tuple[Callable[[str], Any], bool]] = {
 _FOREIGN = (
     "username",
     "password",
+    "config_password",
     "database_url",
     "kafka_bootstrap_servers",
     "cors_allow_origins",

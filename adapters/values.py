@@ -154,6 +154,13 @@ def key_of_32_bytes(raw: str) -> bytes:
     return key
 
 
+def keys_of_32_bytes(raw: str) -> tuple[bytes, ...]:
+    try:
+        return tuple(key_of_32_bytes(part) for part in raw.split(",") if part.strip())
+    except ValueError:
+        raise ValueError("keys of 32 bytes in base64, separated by commas") from None
+
+
 def is_loopback(host: str) -> bool:
     if host == "localhost":
         return True

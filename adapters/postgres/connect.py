@@ -23,6 +23,7 @@ _WRITING = f"-c idle_in_transaction_session_timeout=2000 -c lock_timeout=3000 {_
 WRITER_OPTIONS = f"-c role=aviary_worker {_WRITING}"
 API_WRITER_OPTIONS = f"-c role=aviary_writer {_WRITING}"
 READER_OPTIONS = f"-c role=aviary_reader -c statement_timeout=10000 {_PLANS}"
+VAULT_OPTIONS = f"-c role=aviary_vault -c statement_timeout=10000 {_WRITING}"
 PROJECTOR_OPTIONS = (
     "-c role=aviary_worker -c idle_in_transaction_session_timeout=10000 -c lock_timeout=3000 "
     f"{_PLANS}"
