@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from adapters import secret_files, values
+from adapters import secret_files, values, venue_settings
 from adapters.env_file import read
 from adapters.values import BadSetting
 
@@ -65,10 +65,14 @@ class Settings(Struct, frozen=True, kw_only=True):
     lease_seconds: float = 10.0
     lag_max_events: int = 10000
     followers_max: int = 200
+    venue_urls: Mapping[str, str] = {}
+    """By connector, as the two below (adapters/venue_settings.py)."""
+    venue_proxies: Mapping[str, str] = {}
+    venue_rates: Mapping[str, float] = {}
 
     def __repr__(self) -> str:
         shown = {field: getattr(self, field) for field in self.__struct_fields__}
-        hidden = {field for field, (_, secret) in _READERS.items() if secret}
+        hidden = {field for field, (_, secret) in _READERS.items() if secret} | {"venue_proxies"}
         inside = (f"{k}={'***' if k in hidden and v else repr(v)}" for k, v in shown.items())
         return f"Settings({', '.join(inside)})"
 
@@ -152,7 +156,7 @@ def load(
         if given.get(name) or (name in given and field == "password")
     }
     found.setdefault("migrate_database_url", found.get("database_url"))
-    settings = Settings(**found)
+    settings = Settings(**found, **venue_settings.read({**from_file, **environ}))
     _check_together(settings)
     return settings
 
