@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from adapters.venues.port import OrderType, PositionMode
+from adapters.venues.port import PositionMode
 
 _FILE = Path(__file__).with_name("connectors.json")
 
@@ -43,8 +43,8 @@ class Connector(Struct, frozen=True):
     is_perpetual: bool
     environment: str
     example_pair: str
-    order_types: tuple[OrderType, ...] | None
-    """None where it is not known."""
+    order_types: tuple[str, ...] | None
+    """None where it is not known; `xrpl` has one that is no other venue's, AMM_SWAP."""
     position_modes: tuple[PositionMode, ...]
     client_order_id_length_max: int | None
     has_candles: bool
