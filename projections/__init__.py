@@ -1,6 +1,18 @@
 """Read models: pure folds of the log, one module each."""
 
-from projections import accounts, api_keys, credentials, open_effects, orders, trades
+from projections import (
+    accounts,
+    api_keys,
+    credentials,
+    funding,
+    net_fills,
+    open_effects,
+    orders,
+    perpetuals,
+    position_differences,
+    positions,
+    trades,
+)
 from projections.projection import Projection
 
 PROJECTIONS: tuple[Projection, ...] = (
@@ -10,5 +22,10 @@ PROJECTIONS: tuple[Projection, ...] = (
     api_keys.PROJECTION,
     accounts.PROJECTION,
     credentials.PROJECTION,
+    positions.PROJECTION,
+    position_differences.PROJECTION,
+    net_fills.PROJECTION,
+    perpetuals.PROJECTION,
+    funding.PROJECTION,
 )
 """Every read model that a projector keeps; all of them share one checkpoint a page."""

@@ -33,7 +33,9 @@ def migrated(cluster: EmbeddedPostgres) -> Callable[[], Database]:
 
 _EMPTY = """
 truncate events, receipts, leases, checkpoints, parked, orders, trades, open_effects, api_keys,
-    relays, relay_partitions, feed_partitions, questions, accounts, credentials, vault, vault_salt;
+    relays, relay_partitions, feed_partitions, questions, accounts, credentials, vault, vault_salt,
+    positions, position_differences, net_fills, perpetuals, funding, position_looks,
+    funding_cursors;
 update log_head set position = 0, seal = decode(repeat('00', 32), 'hex')
 """
 
