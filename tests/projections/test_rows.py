@@ -17,7 +17,7 @@ from domain.reconciliation import Reconciled, ReconciliationRequested
 from domain.refusal import Refused
 from projections import api_keys, open_effects, orders, trades
 from projections.api_keys import ApiKeyRow
-from projections.open_effects import EffectRow
+from projections.effect import EffectRow
 from projections.orders import OrderRow
 from projections.trades import TradeRow
 from tests.facts import facts_of, rows_of

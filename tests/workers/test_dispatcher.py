@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
@@ -15,11 +15,11 @@ from adapters.postgres.log import PostgresLog
 from adapters.venues.port import (
     OrderRequest,
     StreamConnected,
+    TradePage,
     Traits,
     UserUpdate,
     VenueOrder,
     VenueRefused,
-    VenueTrade,
 )
 from commands.committer import Committer
 from commands.request import Request, client_order_id_of, command_id_of
@@ -27,6 +27,7 @@ from domain.account import AddConnector
 from domain.order import stream
 from domain.order_messages import PlaceOrder
 from tests.postgres_fixture import Database
+from workers.dispatching.context import Outside
 from workers.dispatching.dispatcher import Dispatcher, DispatcherLimits
 from workers.dispatching.reconciling import our_orders
 from workers.projecting.following import run_projector
@@ -77,8 +78,11 @@ class Ledger:
     async def order(self, _pair: str, _client_order_id: str) -> VenueOrder | None:
         return None
 
-    async def trades_since(self, _sequence: int, _limit: int = 500) -> tuple[VenueTrade, ...]:
-        return ()
+    async def trades_since(
+        self, cursor: str | None, _pairs: Sequence[str], limit: int = 500
+    ) -> TradePage:
+        assert limit > 0
+        return TradePage(trades=(), cursor=cursor or "0", has_more=False)
 
     async def updates(self) -> AsyncIterator[UserUpdate]:
         self.streams += 1
@@ -125,6 +129,10 @@ def _request(command_id: str, stream_name: str, command: Any) -> Request:
     )
 
 
+async def _no_secret(secret_id: str) -> Mapping[str, str]:
+    raise LookupError(f"There is no secret {secret_id!r} here.")
+
+
 def _run_until(
     database: Database, committer: Committer, venues: dict[str, Ledger], is_done: Callable[[], bool]
 ) -> str:
@@ -133,12 +141,13 @@ def _run_until(
     async def work() -> str:
         stopping, pulse = asyncio.Event(), Pulse("dispatcher")
 
-        def venue_for(connector: str, _account: str) -> Any:
+        def make_venue(connector: str, _account: str, _credential: Mapping[str, str]) -> Any:
             if connector not in venues:
                 raise LookupError(f"There is no venue {connector!r} here.")
             return venues[connector]
 
-        dispatcher = Dispatcher(database.app_dsn, committer, venue_for, pulse, QUICK)
+        outside = Outside(make_venue, _no_secret)
+        dispatcher = Dispatcher(database.app_dsn, committer, outside, pulse, QUICK)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(run_projector(database.app_dsn, Pulse("projector"), stopping))
             tasks.create_task(dispatcher.run(stopping))

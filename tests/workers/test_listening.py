@@ -1,6 +1,7 @@
 """What the private stream's messages do to one another."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Any
@@ -17,6 +18,7 @@ from tests.stores import opening, request_for
 from workers.dispatching import listening
 from workers.dispatching.desk import Desk
 from workers.dispatching.listening import IN_FLIGHT_MAX, Listener
+from workers.dispatching.recording import Recorder
 
 DEADLINE_SECONDS = 30.0
 NAME = client_order_id_of(command_id_of("alice", "filled"))
@@ -72,7 +74,7 @@ def test_orders_whose_fills_are_awaited_do_not_hold_up_the_stream(
     for request in (*opening(PLACE.account), request_for(f"order-{NAME}", place, "filled")):
         assert committer.execute(request).receipt.outcome == "accepted"
     venue: Any = Stream()
-    desk = Desk(PLACE.account, "paper", venue, committer)
+    desk = Desk(PLACE.account, "paper", venue, Recorder(committer, Counter()))
 
     async def everyone(_name: str) -> bool:
         return True

@@ -1,26 +1,19 @@
-"""One account at one venue, as the dispatcher acts for it: the venue, and the way to record.
+"""One account at one venue, as the dispatcher acts for it: the venue, and the way to record."""
 
-What was seen is recorded until the log has taken it: an observation is never given up because the
-store was away for a while. Seeing the same thing twice is one command.
-"""
-
-import asyncio
 import base64
-import logging
 from collections import Counter, OrderedDict
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
 from adapters.venues.port import Venue, VenueOrder, VenueTrade
-from commands.committer import Committer
-from commands.request import COMMAND_ID_BYTES, Command, Outcome, Overloaded, from_worker
+from commands.request import COMMAND_ID_BYTES, Command, Outcome
 from domain import order
 from domain.amounts import plus
-from domain.log import Fence, StoreUnavailable
+from domain.log import Fence
 from domain.order_messages import RecordAccepted, RecordClosed, RecordFill
+from workers.dispatching.recording import Recorder
 
-_log = logging.getLogger(__name__)
 _PREFIX = "av"
 _ID_LENGTH = 28
 _REMEMBERED_MAX = 50_000
@@ -49,19 +42,20 @@ def remember(memory: OrderedDict[str, Any], name: str, value: object) -> None:
 
 
 class Desk:
-    def __init__(self, account: str, connector: str, venue: Venue, committer: Committer) -> None:
+    def __init__(self, account: str, connector: str, venue: Venue, recorder: Recorder) -> None:
         self.account = account
         self.connector = connector
         self.venue = venue
-        self.counts: Counter[str] = Counter()
-        self.recorded_up_to = 0
-        """The last position that any outcome of ours has named."""
+        self.recorder = recorder
         self.filled: OrderedDict[str, Decimal] = OrderedDict()
         """What the log holds of our orders' fills, as far as this process has recorded it."""
-        self._committer = committer
         self._accepted: OrderedDict[str, None] = OrderedDict()
         self._trades: OrderedDict[str, None] = OrderedDict()
         """Recorded by this process: the same trade seen again costs nothing."""
+
+    @property
+    def counts(self) -> Counter[str]:
+        return self.recorder.counts
 
     async def record(
         self,
@@ -73,43 +67,13 @@ class Desk:
     ) -> Outcome:
         """Record on an order's stream, for as long as it takes."""
         correlation_id = command_id_in(client_order_id) or client_order_id
-        return await self.record_on(
+        return await self.recorder.record_on(
             order.stream(client_order_id),
             command,
             correlation_id=correlation_id,
             causation_id=causation_id,
             fence=fence,
         )
-
-    async def record_on(
-        self,
-        stream: str,
-        command: Command,
-        *,
-        correlation_id: str,
-        causation_id: str | None = None,
-        fence: Fence | None = None,
-    ) -> Outcome:
-        request = from_worker(
-            "dispatcher",
-            stream,
-            command,
-            correlation_id=correlation_id,
-            causation_id=causation_id,
-            fence=fence,
-        )
-        pause_seconds = 0.05
-        while True:
-            try:
-                outcome = await self._committer.submit(request)
-            except (StoreUnavailable, Overloaded) as error:
-                self.counts["store_waits"] += 1
-                _log.warning("Recording on %s waits for the log: %s", stream, error)
-            else:
-                self.recorded_up_to = max(self.recorded_up_to, outcome.receipt.position)
-                return outcome
-            await asyncio.sleep(pause_seconds)
-            pause_seconds = min(2 * pause_seconds, 2.0)
 
     async def record_order(self, seen: VenueOrder, *, causation_id: str | None = None) -> None:
         """Record where an order stands at the venue; its trades are recorded on their own."""

@@ -10,22 +10,24 @@ import logging
 import os
 import socket
 import time
-from collections import OrderedDict
-from collections.abc import Callable
+from collections import Counter, OrderedDict
 
 import psycopg
 from msgspec import Struct
 
 from adapters.postgres.connect import WRITER_OPTIONS, connect_async
 from adapters.postgres.leases import drop_leases, take_leases
-from adapters.venues.port import Venue, VenueRefused, VenueUnreachable
+from adapters.venues.port import VenueRefused, VenueUnreachable
 from commands.committer import Committer
 from commands.request import LeaseLost
-from projections.open_effects import EffectRow
+from projections.effect import EffectRow
 from workers.dispatching import effects, sending
+from workers.dispatching.context import Context, Outside
 from workers.dispatching.desk import Desk, remember
+from workers.dispatching.handlers import HANDLERS
 from workers.dispatching.listening import Listener
-from workers.dispatching.reconciling import our_orders, reconcile, record_reconciliation
+from workers.dispatching.reconciling import our_orders, reconcile
+from workers.dispatching.recording import Recorder
 from workers.projecting.projector import CHANNEL
 from workers.running.pulse import Pulse
 
@@ -49,13 +51,15 @@ class Dispatcher:
         self,
         dsn: str,
         committer: Committer,
-        venue_for: Callable[[str, str], Venue],
+        outside: Outside,
         pulse: Pulse,
         limits: DispatcherLimits = DispatcherLimits(),  # noqa: B008 - frozen
     ) -> None:
         self._dsn = dsn
         self._committer = committer
-        self._venue_for = venue_for
+        self._outside = outside
+        self._counts: Counter[str] = Counter()
+        self._recorder = Recorder(committer, self._counts)
         self._pulse = pulse
         self._limits = limits
         self._holder = f"{socket.gethostname()}:{os.getpid()}:{time.time_ns()}"
@@ -153,12 +157,12 @@ class Dispatcher:
 
     def _open_desk(self, account: str, connector: str) -> None:
         try:
-            venue = self._venue_for(connector, account)
+            venue = self._outside.make_venue(connector, account, {})
         except LookupError as error:
             _log.warning("Orders of %s wait: %s", account, error)
             self._desks_missing.add(f"{account}/{connector}")
             return
-        desk = Desk(account, connector, venue, self._committer)
+        desk = Desk(account, connector, venue, Recorder(self._committer, self._counts))
         self._desks[account, connector] = desk
         listener = Listener(
             desk,
@@ -225,7 +229,7 @@ class Dispatcher:
         if is_done:
             self._retries.pop(effect.key, None)
             until = time.monotonic() + SETTLED_SECONDS
-            self._settled[effect.key] = (effect.position, desk.recorded_up_to, until)
+            self._settled[effect.key] = (effect.position, desk.recorder.recorded_up_to, until)
             self._settled.move_to_end(effect.key)
         else:
             _, pause = self._retries.get(effect.key, (0, self._limits.retry_first_seconds))
@@ -234,30 +238,25 @@ class Dispatcher:
         self._wake.set()
 
     async def _do(self, desk: Desk, effect: EffectRow, lease: int) -> bool:
-        match effect.kind:
-            case "place":
-                remember(self._ours, effect.client_order_id, None)
-                return await sending.place(desk, effect, lease, self._limits.window_seconds)
-            case "resolve":
-                return await sending.resolve(desk, effect)
-            case "cancel":
-                return await sending.cancel(desk, effect)
-            case "reconcile":
-                checked, trades = await self._reconcile(desk)
-                await record_reconciliation(desk, effect, checked, trades)
-                return True
-            case None:
-                return True
-
-    async def _reconcile(self, desk: Desk) -> tuple[int, int]:
-        resting = await effects.resting(self._side, desk.account, desk.connector)
-        checked, trades = await reconcile(desk, self._side, resting)
-        desk.counts["reconciliations"] += 1
-        return checked, trades
+        if effect.kind is None or effect.kind not in HANDLERS:
+            raise ValueError(f"Nothing here can do {effect.kind!r} of {effect.key}.")
+        if effect.kind == "place":
+            remember(self._ours, effect.client_order_id, None)
+        context = Context(
+            account=effect.account,
+            connector=effect.connector,
+            lease=lease,
+            at_desk=desk,
+            recorder=desk.recorder,
+            side=self._side,
+            outside=self._outside,
+            window_seconds=self._limits.window_seconds,
+        )
+        return await HANDLERS[effect.kind].act(context, effect)
 
     async def _reconcile_quietly(self, desk: Desk) -> None:
         try:
-            await self._reconcile(desk)
+            await reconcile(desk, self._side)
         except (VenueUnreachable, VenueRefused) as error:
             desk.counts["reconciliations_failed"] += 1
             _log.warning("Reconciling %s at %s: %s", desk.account, desk.connector, error)
@@ -272,8 +271,6 @@ class Dispatcher:
 
     def _report(self) -> None:
         detail: dict[str, int] = {"sending": len(self._sending), "retrying": len(self._retries)}
-        for desk in self._desks.values():
-            for name, count in desk.counts.items():
-                detail[name] = detail.get(name, 0) + count
+        detail.update(self._counts)
         missing = ", ".join(sorted(self._desks_missing))
         self._pulse.beat(f"no venue: {missing}" if missing else "running", detail=detail)

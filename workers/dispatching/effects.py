@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import psycopg
 
-from projections.open_effects import EffectRow
+from projections.effect import EffectRow
 
 # In the index's order for each desk: a long queue is never sorted, and one desk's cannot hide
 # another's.

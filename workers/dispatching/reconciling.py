@@ -12,16 +12,17 @@ import psycopg
 
 from domain import order, reconciliation
 from domain.reconciliation import RecordReconciliation
-from projections.open_effects import EffectRow
+from projections.effect import EffectRow
+from workers.dispatching import effects
+from workers.dispatching.context import Context
 from workers.dispatching.desk import Desk
 
 PAGE_TRADES = 500
 
 
-async def reconcile(
-    desk: Desk, connection: psycopg.AsyncConnection[Any], resting: Sequence[EffectRow]
-) -> tuple[int, int]:
+async def reconcile(desk: Desk, connection: psycopg.AsyncConnection[Any]) -> tuple[int, int]:
     """Record what was missed; answers (orders checked, trades seen). May raise VenueUnreachable."""
+    resting = await effects.resting(connection, desk.account, desk.connector)
     pairs = sorted({effect.pair for effect in resting if effect.pair})
     trades = await _trades(desk, connection, pairs)
     open_at_venue = {order.client_order_id for order in await desk.venue.open_orders()}
@@ -37,20 +38,21 @@ async def reconcile(
             continue
         await desk.record_trades_of(pair, name)
         await desk.record_order(seen, causation_id=str(effect.position))
+    desk.counts["reconciliations"] += 1
     return checked, trades
 
 
-async def record_reconciliation(
-    desk: Desk, effect: EffectRow, orders_checked: int, trades_seen: int
-) -> None:
-    await desk.record_on(
+async def handle(context: Context, effect: EffectRow) -> bool:
+    """A reconciliation that was asked for."""
+    desk = context.desk
+    checked, trades = await reconcile(desk, context.side)
+    await desk.recorder.record_on(
         reconciliation.stream(desk.account, desk.connector, effect.due_us),
-        RecordReconciliation(
-            desk.account, desk.connector, orders_checked, trades_seen, effect.position
-        ),
+        RecordReconciliation(desk.account, desk.connector, checked, trades, effect.position),
         correlation_id=effect.correlation_id,
         causation_id=str(effect.position),
     )
+    return True
 
 
 async def _trades(

@@ -11,7 +11,6 @@ from collections.abc import Callable
 
 from adapters.venues.port import OrderRequest, OrderType, VenueRefused, VenueUnreachable
 from commands.crashpoint import crashpoint
-from domain.log import Fence
 from domain.order_messages import (
     DispatchOrder,
     RecordClosed,
@@ -19,7 +18,8 @@ from domain.order_messages import (
     RecordRejected,
     RecordUnknown,
 )
-from projections.open_effects import EffectRow
+from projections.effect import EffectRow
+from workers.dispatching.context import Context
 from workers.dispatching.desk import Desk
 
 _log = logging.getLogger(__name__)
@@ -32,26 +32,20 @@ def now_us() -> int:
     return time.time_ns() // 1000
 
 
-async def place(
-    desk: Desk,
-    effect: EffectRow,
-    lease: int,
-    window_seconds: float,
-    clock: Callable[[], int] = now_us,
-) -> bool:
+async def place(context: Context, effect: EffectRow, clock: Callable[[], int] = now_us) -> bool:
     """Send an order that was asked for; answers whether the log holds its outcome now.
 
     Raises LeaseLost, with nothing recorded or sent, when another dispatcher acts for the account.
     """
-    attempt = effect.attempt + 1
-    send_by_us = clock() + int(window_seconds * MICROSECONDS)
+    desk, attempt = context.desk, effect.attempt + 1
+    send_by_us = clock() + int(context.window_seconds * MICROSECONDS)
     causation_id = str(effect.position)
     name = effect.client_order_id
     dispatched = await desk.record(
         name,
-        DispatchOrder(attempt, lease, send_by_us),
+        DispatchOrder(attempt, context.lease, send_by_us),
         causation_id=causation_id,
-        fence=Fence(effect.account, lease),
+        fence=context.fence,
     )
     if dispatched.receipt.outcome == "refused":
         return True  # Withdrawn, or dispatched by another: the log has moved on.
@@ -109,8 +103,9 @@ def _request(effect: EffectRow, send_by_us: int) -> OrderRequest:
     )
 
 
-async def resolve(desk: Desk, effect: EffectRow) -> bool:
+async def resolve(context: Context, effect: EffectRow) -> bool:
     """Find out what became of a dispatch; answers whether the log holds its outcome now."""
+    desk = context.desk
     name, pair, causation_id = effect.client_order_id, effect.pair or "", str(effect.position)
     definite_from_us = (
         (effect.send_by_us or 0)
@@ -146,8 +141,9 @@ async def _still_unknown(desk: Desk, effect: EffectRow, reason: str) -> bool:
     return False
 
 
-async def cancel(desk: Desk, effect: EffectRow) -> bool:
+async def cancel(context: Context, effect: EffectRow) -> bool:
     """Ask for a cancellation, again if need be; answers whether the order is closed now."""
+    desk = context.desk
     name, pair, causation_id = effect.client_order_id, effect.pair or "", str(effect.position)
     crashpoint("dispatcher-before-cancel")
     try:

@@ -7,9 +7,9 @@ from importlib.metadata import version
 
 from adapters.postgres.log import PostgresLog
 from adapters.settings import Settings
-from adapters.venues.port import Venue
 from adapters.venues.registry import private_venue
 from commands.committer import Committer, Limits
+from workers.dispatching.context import Outside
 from workers.dispatching.dispatcher import Dispatcher, DispatcherLimits
 from workers.projecting.following import run_projector
 from workers.running.pulse import Pulse
@@ -17,9 +17,13 @@ from workers.running.runner import Worker, run_workers
 from workers.scheduler import run_scheduler
 
 
-def venue_for(settings: Settings, connector: str, account: str) -> Venue:
-    """The account's venue; raises LookupError where there is none."""
-    return private_venue(settings, connector, account, {})
+def outside_of(settings: Settings) -> Outside:
+    """The venues and the vault, as dispatchers reach them."""
+
+    async def open_secret(secret_id: str) -> Mapping[str, str]:
+        raise LookupError(f"There is no secret {secret_id!r}.")
+
+    return Outside(functools.partial(private_venue, settings), open_secret, settings)
 
 
 def make_committer(settings: Settings, store: PostgresLog) -> Committer:
@@ -48,8 +52,7 @@ def _workers(settings: Settings, dsn: str, committer: Committer) -> Mapping[str,
     )
 
     async def dispatch(pulse: Pulse, stopping: asyncio.Event) -> None:
-        find_venue = functools.partial(venue_for, settings)
-        await Dispatcher(dsn, committer, find_venue, pulse, limits).run(stopping)
+        await Dispatcher(dsn, committer, outside_of(settings), pulse, limits).run(stopping)
 
     async def project(pulse: Pulse, stopping: asyncio.Event) -> None:
         await run_projector(dsn, pulse, stopping)
