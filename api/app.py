@@ -112,10 +112,12 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
     await deps.pool.open(wait=False)
     deps.hub.start()
     deps.markets.start()
+    await deps.asking.start()
     try:
         async with presence(deps):
             yield
     finally:
+        await deps.asking.close()
         await deps.tail.close()
         await deps.hub.close()
         await deps.markets.close()

@@ -9,6 +9,7 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from adapters.settings import Settings
+from api.asking import Asking
 from api.hub import Hub
 from api.log_tail import LogTail
 from api.market.rules import Markets
@@ -29,6 +30,7 @@ class Deps(Struct, frozen=True, kw_only=True):
     """Of reader connections; opened and closed by the app."""
     hub: Hub
     tail: LogTail
+    asking: Asking
     venues: Venues
     """The public sides of venues."""
     markets: Markets

@@ -21,6 +21,7 @@ from adapters.settings import Settings
 from adapters.values import BadSetting
 from adapters.venues.registry import PAPER
 from api.app import create_app
+from api.asking import Asking
 from api.deps import Deps, Pool, RetryParked
 from api.hub import Hub
 from api.log_tail import LogTail
@@ -122,6 +123,7 @@ def build(settings: Settings) -> Deps:
         pool=reader_pool(dsn),
         hub=Hub(dsn),
         tail=LogTail(dsn),
+        asking=Asking(dsn),
         venues=venues,
         markets=Markets(venues, [PAPER] if settings.paper_url is not None else []),
         hash_key=hmac.digest(master_key(settings), b"request hash", "sha256"),
