@@ -1,0 +1,1 @@
+"""Real venues through ccxt: see README.md for which operations of which connector are proven."""
