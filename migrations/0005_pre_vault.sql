@@ -75,7 +75,6 @@ create table vault_salt (
 
 -- The API seals and destroys; it cannot read what is sealed, nor can workers by their own role.
 grant insert, delete on vault to aviary_writer;
-grant select (secret_id, master_key_id) on vault to aviary_writer;
+grant select (secret_id, master_key_id), update (created_at) on vault to aviary_writer;
 grant select, insert, update, delete on vault to aviary_vault;
 grant select, insert on vault_salt to aviary_writer, aviary_vault;
-grant select on events to aviary_vault;

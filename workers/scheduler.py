@@ -6,8 +6,10 @@ A job's command id is its content and its due time, so that two schedulers make 
 import asyncio
 import logging
 import time
+from collections.abc import Awaitable, Callable, Sequence
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from msgspec import Struct
 
 from adapters.postgres.connect import READER_OPTIONS, connect_async
 from commands.committer import Committer
@@ -40,24 +42,30 @@ async def request_reconciliations(dsn: str, committer: Committer, every_seconds:
     return len(desks)
 
 
-async def run_scheduler(
-    dsn: str, committer: Committer, every_seconds: float, pulse: Pulse, stopping: asyncio.Event
-) -> None:
-    counts = {"reconciliations_requested": 0, "jobs_failed": 0}
+class Job(Struct, frozen=True):
+    """What is done again and again; `run` answers how much was done."""
 
-    async def job() -> None:
+    name: str
+    """Of its counter."""
+    every_seconds: float
+    run: Callable[[], Awaitable[int]]
+
+
+async def run_scheduler(jobs: Sequence[Job], pulse: Pulse, stopping: asyncio.Event) -> None:
+    counts = {"jobs_failed": 0, **{job.name: 0 for job in jobs}}
+
+    async def run(job: Job) -> None:
         try:
-            counts["reconciliations_requested"] += await request_reconciliations(
-                dsn, committer, every_seconds
-            )
+            counts[job.name] += await job.run()
         except Exception:  # noqa: BLE001 - counted and logged; the next run is due in time
             counts["jobs_failed"] += 1
-            _log.exception("Reconciliations could not be requested; the next one is due in time")
+            _log.exception("%s failed; the next run is due in time", job.name)
 
     scheduler = AsyncIOScheduler(
         job_defaults={"misfire_grace_time": 30, "coalesce": True, "max_instances": 1}
     )
-    scheduler.add_job(job, "interval", seconds=every_seconds)
+    for job in jobs:
+        scheduler.add_job(run, "interval", (job,), seconds=job.every_seconds)
     scheduler.start()
     try:
         while not stopping.is_set():

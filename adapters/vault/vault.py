@@ -7,7 +7,7 @@ connection that may read secrets should not lie about. All calls block.
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -86,11 +86,13 @@ class _Room:
         assert found is not None  # noqa: S101 - rows of this table are never deleted
         return bytes(found[0])
 
-    def destroy(self, secret_id: str) -> bool:
-        """Whether it was there."""
+    def destroy(self, secret_ids: Iterable[str]) -> int:
+        """How many of them were there."""
+        wanted = {"secret_ids": list(secret_ids)}
+        if not wanted["secret_ids"]:
+            return 0
         with self._connected() as connection:
-            found = connection.execute(_SQL["destroy"].encode(), {"secret_id": secret_id})
-            return found.rowcount > 0
+            return connection.execute(_SQL["destroy"].encode(), wanted).rowcount
 
 
 class Sealer(_Room):

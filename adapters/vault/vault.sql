@@ -8,10 +8,11 @@ values (
     %(secret_id)s, %(account)s, %(connector)s, %(master_key_id)s, %(wrapped_key)s, %(nonce)s,
     %(ciphertext)s
 )
-on conflict (secret_id) do nothing
+-- Sealed again for a repeated request: from now on it is young.
+on conflict (secret_id) do update set created_at = default
 
 -- name: destroy
-delete from vault where secret_id = %(secret_id)s
+delete from vault where secret_id = any(%(secret_ids)s)
 
 -- name: key_ids
 select distinct master_key_id from vault

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from msgspec import Struct
 
 from projections.effect import EffectRow
-from workers.dispatching import reconciling, sending
+from workers.dispatching import credentials, reconciling, sending
 from workers.dispatching.context import Context
 
 
@@ -25,6 +25,7 @@ HANDLERS: Mapping[str, Handler] = {
     "resolve": Handler(sending.resolve),
     "cancel": Handler(sending.cancel),
     "reconcile": Handler(reconciling.handle),
+    "check_credential": Handler(credentials.check, needs_desk=False),
 }
 
 NEED_NO_DESK = tuple(kind for kind, handler in HANDLERS.items() if not handler.needs_desk)

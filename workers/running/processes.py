@@ -7,23 +7,44 @@ from importlib.metadata import version
 
 from adapters.postgres.log import PostgresLog
 from adapters.settings import Settings
+from adapters.vault.vault import Vault
 from adapters.venues.registry import private_venue
 from commands.committer import Committer, Limits
 from workers.dispatching.context import Outside
 from workers.dispatching.dispatcher import Dispatcher, DispatcherLimits
+from workers.dispatching.sweeping import SETTLED_SECONDS, SWEEP_SECONDS, sweep
 from workers.projecting.following import run_projector
 from workers.running.pulse import Pulse
 from workers.running.runner import Worker, run_workers
-from workers.scheduler import run_scheduler
+from workers.scheduler import Job, request_reconciliations, run_scheduler
 
 
-def outside_of(settings: Settings) -> Outside:
+def outside_of(settings: Settings, dsn: str) -> Outside:
     """The venues and the vault, as dispatchers reach them."""
+    vault = Vault(dsn, settings)
 
     async def open_secret(secret_id: str) -> Mapping[str, str]:
-        raise LookupError(f"There is no secret {secret_id!r}.")
+        return (await asyncio.to_thread(vault.open, secret_id)).texts()
 
     return Outside(functools.partial(private_venue, settings), open_secret, settings)
+
+
+def jobs_of(
+    settings: Settings, dsn: str, store: PostgresLog, committer: Committer
+) -> tuple[Job, ...]:
+    """What the scheduler does, and how often."""
+    seconds, vault = settings.reconcile_seconds, Vault(dsn, settings)
+
+    async def reconcile() -> int:
+        return await request_reconciliations(dsn, committer, seconds)
+
+    async def destroy() -> int:
+        return await sweep(dsn, store, committer, vault, SETTLED_SECONDS)
+
+    return (
+        Job("reconciliations_requested", seconds, reconcile),
+        Job("secrets_destroyed", SWEEP_SECONDS, destroy),
+    )
 
 
 def make_committer(settings: Settings, store: PostgresLog) -> Committer:
@@ -38,7 +59,7 @@ async def run_named(names: Sequence[str], settings: Settings, dsn: str) -> None:
     """Run workers of these names in this process until it is told to stop."""
     store = PostgresLog(dsn)
     committer = make_committer(settings, store)
-    made = _workers(settings, dsn, committer)
+    made = _workers(settings, dsn, store, committer)
     try:
         await run_workers(dsn, {name: made[name] for name in names})
     finally:
@@ -46,19 +67,22 @@ async def run_named(names: Sequence[str], settings: Settings, dsn: str) -> None:
         store.close()
 
 
-def _workers(settings: Settings, dsn: str, committer: Committer) -> Mapping[str, Worker]:
+def _workers(
+    settings: Settings, dsn: str, store: PostgresLog, committer: Committer
+) -> Mapping[str, Worker]:
     limits = DispatcherLimits(
         window_seconds=settings.send_window_seconds, lease_seconds=settings.lease_seconds
     )
 
     async def dispatch(pulse: Pulse, stopping: asyncio.Event) -> None:
-        await Dispatcher(dsn, committer, outside_of(settings), pulse, limits).run(stopping)
+        await Dispatcher(dsn, committer, outside_of(settings, dsn), pulse, limits).run(stopping)
 
     async def project(pulse: Pulse, stopping: asyncio.Event) -> None:
         await run_projector(dsn, pulse, stopping)
 
     async def schedule(pulse: Pulse, stopping: asyncio.Event) -> None:
-        await run_scheduler(dsn, committer, settings.reconcile_seconds, pulse, stopping)
+        jobs = jobs_of(settings, dsn, store, committer)
+        await run_scheduler(jobs, pulse, stopping)
 
     async def relay(pulse: Pulse, stopping: asyncio.Event) -> None:
         from workers.relaying.relay import run_relay
