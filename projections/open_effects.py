@@ -6,7 +6,7 @@ Rows go when nothing is owed any more. Read by the dispatcher, so it follows the
 from collections.abc import Mapping
 
 from domain.reconciliation import Reconciled, ReconciliationRequested
-from projections import credential_effects, order_effects
+from projections import credential_effects, order_effects, perpetual_effects
 from projections.effect import EffectRow, Rule, settled, wanted
 from projections.projection import Fact, Projection
 
@@ -25,6 +25,7 @@ def _reconciliation_wanted(_row: EffectRow | None, fact: Fact, key: str) -> Effe
 
 RULES: Mapping[type, Rule] = {
     **order_effects.RULES,
+    **perpetual_effects.RULES,
     **credential_effects.RULES,
     ReconciliationRequested: Rule(_reconciliation_wanted, _reconciliation_keys),
     Reconciled: Rule(settled, _reconciliation_keys),

@@ -16,6 +16,8 @@ OCCURRENCES = (1, 2, 5, 17, 60)
 DEFAULT_SAMPLE = 20
 """Each point once in each kind of process, at some occurrence."""
 SEED = int(os.environ.get("AVIARY_CRASH_SEED") or random.SystemRandom().randrange(1_000_000))
+_ELSEWHERE = ("rebuild-", "relay-", "feed-", "credential-", "perpetual-", "position-", "funding-")
+"""Points of rebuilds, of Kafka, and of what the orders of this world never come to."""
 _CALL = re.compile(r'^\s+crashpoint\("([a-z-]+)"\)$', re.MULTILINE)
 
 
@@ -30,10 +32,10 @@ class Case(Struct, frozen=True):
 
 
 def points_in(folder: str) -> frozenset[str]:
-    """Points of a folder, but those of rebuilds and of Kafka, which no process here passes."""
+    """Points of a folder, but those that no process here passes."""
     texts = [path.read_text() for path in sorted((ROOT / folder).rglob("*.py"))]
     found = {name for text in texts for name in _CALL.findall(text)}
-    return frozenset(name for name in found if not name.startswith(("rebuild-", "relay-", "feed-")))
+    return frozenset(name for name in found if not name.startswith(_ELSEWHERE))
 
 
 COMMITTER_POINTS = points_in("commands")

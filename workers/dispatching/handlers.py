@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from msgspec import Struct
 
 from projections.effect import EffectRow
-from workers.dispatching import credentials, reconciling, sending
+from workers.dispatching import credentials, perpetuals, reconciling, sending
 from workers.dispatching.context import Context
 
 
@@ -26,6 +26,8 @@ HANDLERS: Mapping[str, Handler] = {
     "cancel": Handler(sending.cancel),
     "reconcile": Handler(reconciling.handle),
     "check_credential": Handler(credentials.check, needs_desk=False),
+    "set_leverage": Handler(perpetuals.set_leverage),
+    "set_position_mode": Handler(perpetuals.set_position_mode),
 }
 
 NEED_NO_DESK = tuple(kind for kind, handler in HANDLERS.items() if not handler.needs_desk)
