@@ -20,19 +20,20 @@ create table positions (
 create unique index on positions (created_position);
 create index on positions (account, connector);
 
--- Pairs whose position at the venue is not what our fills come to.
-create table position_differences (
+-- What the venue's position began with beyond our fills, and by how much it differs now.
+create table position_baselines (
     key text collate "C" primary key,
     account text not null,
     connector text not null,
     pair text not null,
-    venue numeric not null,
-    own numeric not null,
-    since_us bigint not null,
+    excess numeric not null,
+    difference numeric not null,
+    differs_since_us bigint,
     position bigint not null
 );
 
-create index on position_differences (account, connector);
+create index on position_baselines (account, connector);
+create index on position_baselines (differs_since_us) where differs_since_us is not null;
 
 -- Bought less sold in all our fills of a pair at a perpetual venue.
 create table net_fills (
@@ -100,7 +101,7 @@ create table funding_cursors (
     primary key (account, connector)
 );
 
-grant select on positions, position_differences, net_fills, perpetuals, funding, position_looks,
+grant select on positions, position_baselines, net_fills, perpetuals, funding, position_looks,
     funding_cursors to aviary_reader, aviary_writer, aviary_worker;
-grant insert, update, delete on positions, position_differences, net_fills, perpetuals, funding,
+grant insert, update, delete on positions, position_baselines, net_fills, perpetuals, funding,
     position_looks, funding_cursors to aviary_worker;

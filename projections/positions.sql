@@ -54,9 +54,9 @@ json_build_object(
         where l.account = shown.account and l.connector = shown.connector
     ),
     'difference', (
-        select venue - own
-        from position_differences d
-        where d.key = shown.account || '/' || shown.connector || '/' || shown.pair
+        select difference
+        from position_baselines b
+        where b.key = shown.account || '/' || shown.connector || '/' || shown.pair
     )
 )
 
@@ -76,4 +76,6 @@ connector = any(%(connector_names)s::text[])
 connector = %(connector_names)s
 
 -- name: differences
-select count(*) from position_differences
+select count(*)
+from position_baselines
+where differs_since_us is not null
