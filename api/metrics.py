@@ -6,8 +6,8 @@ The names and what they say stand in `_families`; durations are seconds.
 import time
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import accumulate
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate, chain
 from typing import Any
 
 from litestar.types import Scope
@@ -53,6 +53,8 @@ class _Route(Struct):
 class Metrics:
     def __init__(self) -> None:
         self.commands_in_flight = 0
+        self.sources: list[Callable[[], Iterable[Metric]]] = []
+        """Of others, asked at each scrape."""
         self._routes: dict[tuple[str, str], _Route] = {}
 
     def count(self, scope: Scope, status: int) -> None:
@@ -71,7 +73,8 @@ class Metrics:
 
     def text(self, seen: Seen) -> bytes:
         registry = CollectorRegistry()
-        registry.register(_Once([*self._families(), *_families(seen)]))
+        others = chain.from_iterable(source() for source in self.sources)
+        registry.register(_Once([*self._families(), *_families(seen), *others]))
         return generate_latest(registry)
 
     def _families(self) -> Iterator[Metric]:
