@@ -4,7 +4,7 @@ Built on the event-sourcing library's plain-object recorder, whose positions are
 """
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from eventsourcing.persistence import StoredEvent
@@ -20,6 +20,8 @@ class MemoryAppend:
         self._store = store
         self._events: list[Recorded] = []
         self._receipts: list[Receipt] = []
+        self._tallies = dict(store.tallies)
+        self._tallied = store.tallied
 
     def lock(self) -> Head:
         return self._store.head()
@@ -27,12 +29,18 @@ class MemoryAppend:
     def receipts(self, command_ids: Sequence[str]) -> Mapping[str, Receipt]:
         return self._store.find_receipts(command_ids)
 
-    def newer(self, versions: Mapping[str, int]) -> Sequence[Recorded]:
-        return [
+    def tallied(self) -> int:
+        return self._tallied
+
+    def newer(
+        self, versions: Mapping[str, int], tallies: Collection[str] = ()
+    ) -> tuple[Sequence[Recorded], Mapping[str, bytes]]:
+        events = [
             event
             for stream, version in versions.items()
             for event in self._store.read_stream(stream, version)
         ]
+        return events, {key: self._tallies[key] for key in tallies if key in self._tallies}
 
     def held(self, fences: Sequence[Fence]) -> frozenset[Fence]:
         return frozenset(f for f in fences if self._store.leases.get(f.account) == f.lease)
@@ -40,13 +48,25 @@ class MemoryAppend:
     def write_receipts(self, receipts: Sequence[Receipt]) -> None:
         self._receipts.extend(receipts)
 
-    def write_events(self, events: Sequence[Recorded], head: Head) -> None:
+    def write_events(
+        self, events: Sequence[Recorded], head: Head, tallies: Mapping[str, bytes] | None = None
+    ) -> None:
         if head.position != events[-1].position:
             raise ValueError(f"The head {head.position} is not the last event's position.")
         self._events.extend(events)
+        if tallies is not None:
+            self.write_tallies(tallies, head.position)
+
+    def write_tallies(self, tallies: Mapping[str, bytes], position: int) -> None:
+        self._tallies.update(tallies)
+        self._tallied = position
+
+    def drop_tallies(self) -> None:
+        self._tallies.clear()
 
     def commit(self) -> None:
         self._store.apply(self._events, self._receipts)
+        self._store.tallies, self._store.tallied = self._tallies, self._tallied
 
 
 class MemoryStore:
@@ -54,6 +74,8 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self.leases: dict[str, int] = {}
+        self.tallies: dict[str, bytes] = {}
+        self.tallied = 0
         self._recorder = POPOApplicationRecorder()
         self._log: list[Recorded] = []
         self._streams: dict[str, list[Recorded]] = {}
@@ -85,6 +107,9 @@ class MemoryStore:
 
     def read_log(self, after: int, limit: int) -> Sequence[Recorded]:
         return self._log[after : after + limit]
+
+    def read_tallies(self) -> Mapping[str, bytes]:
+        return dict(self.tallies)
 
     def find_receipts(self, command_ids: Sequence[str]) -> Mapping[str, Receipt]:
         return {name: self._receipts[name] for name in command_ids if name in self._receipts}

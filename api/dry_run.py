@@ -1,5 +1,6 @@
 """What a command would do now: decided on the stored state, written nowhere."""
 
+import time
 from typing import Any
 
 import msgspec
@@ -11,6 +12,7 @@ from commands import codec
 from commands.catalogue import aggregate_of
 from commands.request import Command
 from commands.store import Store
+from domain import tally
 from domain.refusal import Refused
 
 _PAGE = 5_000
@@ -27,8 +29,16 @@ async def dry_run(deps: Deps, stream: str, command: Command) -> bytes:
 
 def _decide(store: Store, stream: str, command: Command) -> tuple[Any, ...]:
     aggregate = aggregate_of(stream)
+    state = fold(store, stream)[1]
     guards = [fold(store, name)[1] for name in aggregate.guards(command)]
-    return aggregate.decide(command, fold(store, stream)[1], guards)
+    if aggregate.counting is not None:
+        counted = store.read_tallies()
+        now_us = time.time_ns() // 1000
+        guards += [
+            tally.at(tally.decode(key, counted.get(key)), now_us)
+            for key in aggregate.counting.keys(command, state)
+        ]
+    return aggregate.decide(command, state, guards)
 
 
 def fold(store: Store, stream: str) -> tuple[int, Any]:

@@ -9,16 +9,32 @@ from commands.codec import LogIsNewer
 from domain import (
     account,
     actor,
+    counting,
     credential,
     funding,
+    limits,
     order,
+    order_guards,
     order_messages,
     perpetual,
     position,
     reconciliation,
+    switch,
 )
 from domain.events import Event
 from domain.log import Recorded, Routing
+from domain.tally import Tally
+
+
+class Counting(Struct, frozen=True):
+    """How an aggregate's events are counted in tallies; see `domain/tally.py`."""
+
+    keys: Callable[[Any, Any], tuple[str, ...]]
+    """Of a command and the stream's state. The states of these follow those of the guards."""
+    touched: Callable[[Any, Any, Any], tuple[str, ...]]
+    """By an event, given the states before and after it; each is one of the command's keys."""
+    evolve: Callable[[Any, str, Any, Any, int], Tally]
+    """From tally, stream, event, state after it, and when it was recorded."""
 
 
 class Aggregate(Struct, frozen=True):
@@ -29,6 +45,7 @@ class Aggregate(Struct, frozen=True):
     routing: Callable[[Any], Routing]
     topic: str
     """The last word of its Kafka topic's name."""
+    counting: Counting | None = None
 
 
 def _no_guards(_command: object) -> tuple[str, ...]:
@@ -36,9 +53,9 @@ def _no_guards(_command: object) -> tuple[str, ...]:
 
 
 def _decide_order(
-    command: order_messages.Command, state: order.Order, guards: Sequence[account.Account]
+    command: order_messages.Command, state: order.Order, guards: Sequence[Any]
 ) -> tuple[order_messages.Event, ...]:
-    return order.decide(command, state, guards[0] if guards else account.Account())
+    return order.decide(command, state, order_guards.guards_of(command, guards))
 
 
 def _decide_reconciliation(
@@ -89,6 +106,14 @@ AGGREGATES: Mapping[str, Aggregate] = {
         funding.routing,
         "funding",
     ),
+    "limits": Aggregate(
+        limits.Limits(),
+        lambda command, state, guards: limits.decide(command, state, guards[0]),
+        limits.evolve,
+        limits.guards,
+        limits.routing,
+        "limits",
+    ),
     "perpetual": Aggregate(
         perpetual.Perpetual(),
         _decide_perpetual,
@@ -113,8 +138,22 @@ AGGREGATES: Mapping[str, Aggregate] = {
         reconciliation.routing,
         "reconciliations",
     ),
+    "switch": Aggregate(
+        switch.Switch(),
+        lambda command, state, guards: switch.decide(command, state, *guards),
+        switch.evolve,
+        switch.guards,
+        switch.routing,
+        "switches",
+    ),
     "order": Aggregate(
-        order.Order(), _decide_order, order.evolve, order.guards, order.routing, "orders"
+        order.Order(),
+        _decide_order,
+        order.evolve,
+        order_guards.streams,
+        order.routing,
+        "orders",
+        Counting(counting.keys, counting.touched, counting.evolve),
     ),
 }
 

@@ -13,16 +13,18 @@ import contextlib
 import logging
 import threading
 import time
-from collections import Counter, OrderedDict, deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 
 from msgspec import Struct
 
-from commands.catalogue import aggregate_of
 from commands.crashpoint import crashpoint
-from commands.decisions import Folded, Result, Round, fold
+from commands.current import Current
+from commands.decisions import Result, Round
+from commands.recounting import catch_up
 from commands.request import Outcome, Overloaded, Request
-from commands.store import Append, Store
+from commands.store import Store
+from domain import tally
 from domain.log import StoreUnavailable
 
 _log = logging.getLogger(__name__)
@@ -40,12 +42,6 @@ class _Pending(Struct):
     future: "concurrent.futures.Future[Outcome] | asyncio.Future[Outcome]"
     loop: asyncio.AbstractEventLoop | None
     was_tried: bool = False
-
-
-class _Cached(Struct):
-    folded: Folded
-    as_of: int
-    """The stream is folded up to this position of the log."""
 
 
 def _now_us() -> int:
@@ -73,9 +69,7 @@ class Committer:
         self._in_flight = 0
         self._wake = threading.Condition()
         self._closing = False
-        self._cache: OrderedDict[str, _Cached] = OrderedDict()
-        self._own_head = -1
-        self._foreign_at = 0
+        self._current = Current(limits.cached_streams_max)
         self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
         self._thread.start()
 
@@ -130,7 +124,7 @@ class Committer:
         try:
             return self._commit_until_known(batch)
         except Exception as error:  # noqa: BLE001 - the thread must outlive any single batch
-            self._forget()
+            self._current.forget()
             if len(batch) == 1:
                 _log.exception("A command on %r failed", batch[0].request.stream)
                 return [error]
@@ -144,7 +138,7 @@ class Committer:
             try:
                 return self._commit(batch)
             except StoreUnavailable as error:
-                self._forget()
+                self._current.forget()
                 if time.monotonic() + pause_seconds > give_up_at or self._closing:
                     return [error] * len(batch)
             time.sleep(pause_seconds)
@@ -156,16 +150,21 @@ class Committer:
         with self._store.append() as append:
             head = append.lock()
             crashpoint("after-lock")
+            if append.tallied() != head.position:
+                catch_up(self._store, append, append.tallied(), head.position)
+                self._current.forget()
             receipts = append.receipts([request.command_id for request in requests])
             fresh = [request for request in requests if request.command_id not in receipts]
             fences = {request.fence for request in fresh if request.fence is not None}
+            states, tallies = self._current.read(append, fresh, head.position)
             deciding = Round(
                 head,
-                self._current_states(append, fresh, head.position),
+                states,
                 receipts,
                 append.held(tuple(fences)) if fences else frozenset(),
                 self._clock(),
                 self._code_version,
+                tallies,
             )
             for pending in batch:
                 deciding.decide(pending.request, was_tried=pending.was_tried)
@@ -174,7 +173,8 @@ class Committer:
                 append.write_receipts(decided.receipts)
                 crashpoint("after-receipt")
                 if decided.events:
-                    append.write_events(decided.events, decided.head)
+                    counted = {key: tally.encode(its) for key, its in deciding.counted.items()}
+                    append.write_events(decided.events, decided.head, counted)
                     crashpoint("after-events")
                 for pending, result in zip(batch, decided.results, strict=True):
                     is_new = isinstance(result, Outcome) and not result.is_replay
@@ -182,42 +182,8 @@ class Committer:
                 crashpoint("before-commit")
                 append.commit()
                 crashpoint("after-commit")
-        self._remember(deciding.states, decided.head.position)
+        self._current.remember(deciding.states, deciding.tallies, decided.head.position)
         return decided.results
-
-    def _current_states(
-        self, append: Append, requests: Iterable[Request], position: int
-    ) -> dict[str, Folded | Exception]:
-        states: dict[str, Folded | Exception] = {}
-        versions: dict[str, int] = {}
-        if position != self._own_head:
-            self._foreign_at = position  # Another process wrote: what is older must be read again.
-        for request in requests:
-            for stream in (request.stream, *aggregate_of(request.stream).guards(request.command)):
-                if stream in states:
-                    continue
-                cached = self._cache.get(stream)
-                states[stream] = (
-                    cached.folded if cached else Folded(0, aggregate_of(stream).initial)
-                )
-                if cached is None or cached.as_of < self._foreign_at:
-                    versions[stream] = cached.folded.version if cached else 0
-        if versions:
-            fold(states, append.newer(versions))
-        return states
-
-    def _remember(self, states: dict[str, Folded | Exception], position: int) -> None:
-        for stream, folded in states.items():
-            if isinstance(folded, Folded):
-                self._cache[stream] = _Cached(folded, position)
-                self._cache.move_to_end(stream)
-        while len(self._cache) > self._limits.cached_streams_max:
-            self._cache.popitem(last=False)
-        self._own_head = position
-
-    def _forget(self) -> None:
-        self._cache.clear()
-        self._own_head = -1
 
     def _answer(self, batch: list[_Pending], results: Sequence[Result]) -> None:
         by_loop: dict[asyncio.AbstractEventLoop, list[tuple[_Pending, Result]]] = {}

@@ -12,9 +12,11 @@ from commands import codec
 from commands.catalogue import aggregate_of
 from commands.request import KeyReused, LeaseLost, Outcome, Request
 from commands.seal import seal
+from domain import tally
 from domain.events import Event
 from domain.log import Fence, Head, Metadata, Receipt, Recorded
 from domain.refusal import Refused
+from domain.tally import Tally
 
 Result = Outcome | Exception
 
@@ -44,8 +46,12 @@ class Round:
         held: frozenset[Fence],
         now_us: int,
         code_version: str,
+        tallies: Mapping[str, Tally],
     ) -> None:
         self.states = states
+        self.tallies = dict(tallies)
+        self.counted: dict[str, Tally] = {}
+        """Those tallies that have changed."""
         self.decided = Decided(head, [], [], [])
         self._receipts = dict(receipts)
         self._held = held
@@ -74,6 +80,9 @@ class Round:
         aggregate = aggregate_of(request.stream)
         folded = self._state(request.stream)
         guards = [self._state(name).state for name in aggregate.guards(request.command)]
+        if aggregate.counting is not None:
+            keys = aggregate.counting.keys(request.command, folded.state)
+            guards += [tally.at(self.tallies[key], self._now_us) for key in keys]
         try:
             events = aggregate.decide(request.command, folded.state, guards)
         except Refused as refusal:
@@ -92,8 +101,15 @@ class Round:
             return
         aggregate = aggregate_of(request.stream)
         state = folded.state
+        counted: dict[str, Tally] = {}
         for event in events:
-            state = aggregate.evolve(state, event)
+            before, state = state, aggregate.evolve(state, event)
+            if aggregate.counting is not None:
+                for key in aggregate.counting.touched(before, event, state):
+                    its = counted.get(key) or self.tallies[key]
+                    counted[key] = aggregate.counting.evolve(
+                        its, request.stream, event, state, self._now_us
+                    )
         routing = aggregate.routing(state)
         metadata = codec.encode_metadata(
             Metadata(
@@ -122,6 +138,8 @@ class Round:
             )
         self.decided.head = Head(position, previous)
         self.states[request.stream] = Folded(version, state)
+        self.tallies.update(counted)
+        self.counted.update(counted)
 
     def _receipt(self, request: Request, events: int, refusal: Refused | None = None) -> Receipt:
         receipt = Receipt(

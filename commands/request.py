@@ -12,10 +12,12 @@ from domain import (
     actor,
     credential,
     funding,
+    limits,
     order_messages,
     perpetual,
     position,
     reconciliation,
+    switch,
 )
 from domain.events import Event
 from domain.log import Fence, Receipt
@@ -25,10 +27,12 @@ Command = (
     | actor.Command
     | credential.Command
     | funding.Command
+    | limits.Command
     | order_messages.Command
     | perpetual.Command
     | position.Command
     | reconciliation.Command
+    | switch.Command
 )
 COMMAND_ID_BYTES = 16
 

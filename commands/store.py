@@ -4,7 +4,7 @@ An `Append` is one transaction under the log's lock. Its methods are called in t
 they stand here; leaving without `commit` undoes everything.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -17,16 +17,31 @@ class Append(Protocol):
 
     def receipts(self, command_ids: Sequence[str]) -> Mapping[str, Receipt]: ...
 
-    def newer(self, versions: Mapping[str, int]) -> Sequence[Recorded]:
-        """Events of the named streams above the given versions, in order."""
+    def tallied(self) -> int:
+        """The position up to which tallies are counted: the head's, but for an older writer."""
+
+    def newer(
+        self, versions: Mapping[str, int], tallies: Collection[str] = ()
+    ) -> tuple[Sequence[Recorded], Mapping[str, bytes]]:
+        """Events of the named streams above the given versions, in order; tallies by key."""
 
     def held(self, fences: Sequence[Fence]) -> frozenset[Fence]:
         """Those fences whose lease still has this number; they stay so until commit."""
 
     def write_receipts(self, receipts: Sequence[Receipt]) -> None: ...
 
-    def write_events(self, events: Sequence[Recorded], head: Head) -> None:
-        """Store events and head, and wake the followers at commit."""
+    def write_events(
+        self, events: Sequence[Recorded], head: Head, tallies: Mapping[str, bytes] | None = None
+    ) -> None:
+        """Store events, head and changed tallies, and wake the followers at commit.
+
+        Without tallies the events are not counted yet.
+        """
+
+    def write_tallies(self, tallies: Mapping[str, bytes], position: int) -> None:
+        """Set tallies; from here on all are counted up to the position."""
+
+    def drop_tallies(self) -> None: ...
 
     def commit(self) -> None: ...
 
@@ -41,6 +56,8 @@ class Store(Protocol):
     ) -> Sequence[Recorded]: ...
 
     def read_log(self, after: int, limit: int) -> Sequence[Recorded]: ...
+
+    def read_tallies(self) -> Mapping[str, bytes]: ...
 
     def find_receipts(self, command_ids: Sequence[str]) -> Mapping[str, Receipt]: ...
 

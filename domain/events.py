@@ -5,10 +5,12 @@ from domain import (
     actor,
     credential,
     funding,
+    limits,
     order_messages,
     perpetual,
     position,
     reconciliation,
+    switch,
 )
 
 Event = (
@@ -16,8 +18,10 @@ Event = (
     | actor.Event
     | credential.Event
     | funding.Event
+    | limits.Event
     | order_messages.Event
     | perpetual.Event
     | position.Event
     | reconciliation.Event
+    | switch.Event
 )

@@ -10,16 +10,17 @@ from typing import Literal, assert_never
 
 from msgspec import Struct, structs
 
-from domain.account import Account
-from domain.account import stream as account_stream
 from domain.amounts import plus
 from domain.log import Routing
+from domain.order_guards import Guards, check_dispatch, check_place, place
 from domain.order_messages import (
     CancelOrder,
     CancelRequested,
+    CloseStarted,
     Command,
     DispatchOrder,
     Event,
+    Extent,
     OrderAccepted,
     OrderCancelled,
     OrderDispatched,
@@ -30,6 +31,7 @@ from domain.order_messages import (
     OrderOutcomeUnknown,
     OrderPlaced,
     OrderRejectedByVenue,
+    OrderRevived,
     OrderUndeliverable,
     OrderWithdrawn,
     PlaceOrder,
@@ -39,6 +41,7 @@ from domain.order_messages import (
     RecordNotFound,
     RecordRejected,
     RecordUnknown,
+    Side,
 )
 from domain.refusal import Refused
 
@@ -63,32 +66,39 @@ class Order(Struct, frozen=True):
     account: str = ""
     connector: str = ""
     pair: str = ""
+    side: Side = "BUY"
     quantity: Decimal = ZERO
     filled: Decimal = ZERO
     attempt: int = 0
     exchange_order_id: str | None = None
     is_cancel_requested: bool = False
     trades: frozenset[str] = frozenset()
+    closing: Extent | None = None
+
+    @property
+    def is_live(self) -> bool:
+        """Placed, and not closed yet."""
+        return self.status not in TERMINAL and self.status != "new"
 
 
 def stream(client_order_id: str) -> str:
     return f"order-{client_order_id}"
 
 
-def guards(command: Command) -> tuple[str, ...]:
-    """Streams that must be folded under the same lock before `decide` may speak."""
-    return (account_stream(command.account),) if isinstance(command, PlaceOrder) else ()
-
-
-def decide(command: Command, order: Order, account: Account) -> tuple[Event, ...]:
+def decide(command: Command, order: Order, guards: Guards) -> tuple[Event, ...]:
     if order.status == "new" and not isinstance(command, PlaceOrder):
         raise Refused("unknown_order", "There is no such order.")
     match command:
         case PlaceOrder():
-            return _place(command, order, account)
+            check_place(command, guards)
+            if order.status != "new":
+                text = f"Order {command.client_order_id!r} exists already."
+                raise Refused("order_exists", text)
+            return place(command, guards)
         case CancelOrder():
             return _cancel(order)
         case DispatchOrder(attempt, lease, send_by_us):
+            check_dispatch(guards)
             if order.status != "requested" or attempt != order.attempt + 1:
                 raise Refused(
                     "not_dispatchable",
@@ -109,7 +119,7 @@ def decide(command: Command, order: Order, account: Account) -> tuple[Event, ...
         case RecordFill():
             if command.trade_id in order.trades:
                 return ()  # Venues resend. A trade counts once.
-            return (OrderFilled(*structs.astuple(command)),)
+            return _fill(command, order)
         case RecordClosed(how, reason):
             if order.status in TERMINAL:
                 return ()
@@ -126,22 +136,11 @@ def decide(command: Command, order: Order, account: Account) -> tuple[Event, ...
             assert_never(command)
 
 
-def _place(command: PlaceOrder, order: Order, account: Account) -> tuple[Event, ...]:
-    if not account.is_open:
-        raise Refused("unknown_account", f"Account {command.account!r} does not exist.")
-    if command.connector not in account.connectors:
-        known = ", ".join(sorted(account.connectors)) or "none"
-        raise Refused(
-            "unknown_connector",
-            f"Account {command.account!r} has no connector {command.connector!r}; it has: {known}.",
-        )
-    if order.status != "new":
-        raise Refused("order_exists", f"Order {command.client_order_id!r} exists already.")
-    if command.order_type == "MARKET" and command.price is not None:
-        raise Refused("price_not_allowed", "A MARKET order takes no price; leave it out.")
-    if command.order_type != "MARKET" and command.price is None:
-        raise Refused("price_required", f"A {command.order_type} order needs a price.")
-    return (OrderPlaced(*structs.astuple(command)),)
+def _fill(command: RecordFill, order: Order) -> tuple[Event, ...]:
+    fill = OrderFilled(*structs.astuple(command))
+    if order.status != "rejected" or next_status(order, fill) == "filled":
+        return (fill,)
+    return (fill, OrderRevived(order.quantity, plus(order.filled, command.quantity)))
 
 
 def _cancel(order: Order) -> tuple[Event, ...]:
@@ -174,7 +173,11 @@ def evolve(order: Order, event: Event) -> Order:
     status = next_status(order, event)
     match event:
         case OrderPlaced():
-            return Order(status, event.account, event.connector, event.pair, event.quantity)
+            return Order(
+                status, event.account, event.connector, event.pair, event.side, event.quantity
+            )
+        case CloseStarted(extent):
+            return structs.replace(order, closing=extent)
         case OrderDispatched(attempt):
             return structs.replace(order, status=status, attempt=attempt)
         case OrderAccepted(exchange_order_id) | OrderFound(exchange_order_id):

@@ -12,6 +12,9 @@ from msgspec import Struct
 Side = Literal["BUY", "SELL"]
 OrderType = Literal["LIMIT", "MARKET", "LIMIT_MAKER"]
 PositionAction = Literal["OPEN", "CLOSE"]
+PositionSide = Literal["LONG", "SHORT"]
+Extent = Literal["part", "full"]
+"""Of a position that is closed."""
 
 
 class PlaceOrder(Struct, frozen=True, tag="order.place"):
@@ -27,6 +30,15 @@ class PlaceOrder(Struct, frozen=True, tag="order.place"):
     asked_quantity: Decimal | None = None
     """What the client wrote, where the venue's lot made `quantity` differ from it."""
     asked_price: Decimal | None = None
+    # From here on what only the decision needs; events of their own keep what it rested on.
+    reference_price: Decimal | None = None
+    """What a MARKET order would have to pay, for an account with a limit of an order's worth."""
+    closing: Extent | None = None
+    """The order closes a position: one at a time, never more than is held. Full: all of that."""
+    is_reduce_only: bool = False
+    """The venue lets the order make a position smaller and nothing else."""
+    open_orders_max: int | None = None
+    """Of this process, whatever limits the account has."""
 
 
 class CancelOrder(Struct, frozen=True, tag="order.cancel"):
@@ -37,6 +49,8 @@ class DispatchOrder(Struct, frozen=True, tag="order.dispatch"):
     attempt: int
     lease: int
     send_by_us: int
+    account: str = ""
+    """Whose kill switch stops it; the one for all always does."""
 
 
 class RecordAccepted(Struct, frozen=True, tag="order.record_accepted"):
@@ -99,6 +113,24 @@ class OrderPlaced(Struct, frozen=True, tag="order.placed.v1"):
     """What the client wrote, where the venue's tick made `price` differ from it."""
 
 
+class OrderValued(Struct, frozen=True, tag="order.valued.v1"):
+    """An order without a price of its own was held against its account's limit at this price."""
+
+    reference_price: Decimal
+    """The venue's best price for it at that moment, in quote per base."""
+
+
+class CloseStarted(Struct, frozen=True, tag="order.close_started.v1"):
+    """The order closes a position and does nothing else; until it ends no other one may."""
+
+    extent: Extent
+    """`full` for all that was held."""
+    held: Decimal
+    """Of the position, in base units, as it was known."""
+    asked_at_us: int
+    """When the venue was asked for the position."""
+
+
 class OrderDispatched(Struct, frozen=True, tag="order.dispatched.v1"):
     """From here on a request may reach the venue; written before it is sent."""
 
@@ -147,6 +179,15 @@ class OrderFilled(Struct, frozen=True, tag="order.filled.v1"):
     is_maker: bool
     executed_at_us: int
     """By the venue's clock."""
+
+
+class OrderRevived(Struct, frozen=True, tag="order.revived.v1"):
+    """The venue had refused the order, and a trade shows that it was there after all."""
+
+    quantity: Decimal
+    """Of the order, in base units."""
+    filled: Decimal
+    """Of that, so far."""
 
 
 class CancelRequested(Struct, frozen=True, tag="order.cancel_requested.v1"):
@@ -202,11 +243,14 @@ Command = (
 )
 Event = (
     OrderPlaced
+    | OrderValued
+    | CloseStarted
     | OrderDispatched
     | OrderAccepted
     | OrderFound
     | OrderRejectedByVenue
     | OrderFilled
+    | OrderRevived
     | CancelRequested
     | OrderWithdrawn
     | OrderCancelled

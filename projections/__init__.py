@@ -5,12 +5,14 @@ from projections import (
     api_keys,
     credentials,
     funding,
+    limits,
     net_fills,
     open_effects,
     orders,
     perpetuals,
-    position_differences,
+    position_baselines,
     positions,
+    switches,
     trades,
 )
 from projections.projection import Projection
@@ -23,9 +25,11 @@ PROJECTIONS: tuple[Projection, ...] = (
     accounts.PROJECTION,
     credentials.PROJECTION,
     positions.PROJECTION,
-    position_differences.PROJECTION,
+    position_baselines.PROJECTION,
     net_fills.PROJECTION,
     perpetuals.PROJECTION,
     funding.PROJECTION,
+    switches.PROJECTION,
+    limits.PROJECTION,
 )
 """Every read model that a projector keeps; all of them share one checkpoint a page."""

@@ -1,7 +1,7 @@
 """What an order owes: to be placed, to be asked for, to be cancelled.
 
-The surprising thing: a closed order whose cancellation is asked for has a row again. It came alive
-at the venue, and only the venue says when it ends.
+The surprising thing: a closed order that came alive at its venue has a row again. In old logs only
+one whose cancellation was asked for, and of that only the venue says when it ends.
 """
 
 from decimal import Decimal
@@ -12,10 +12,17 @@ from msgspec import structs
 from domain import order_messages as messages
 from domain.amounts import plus
 from domain.order import TERMINAL, Order, Status, next_status
-from domain.order_messages import CancelRequested, OrderDispatched, OrderFilled, OrderPlaced
+from domain.order_messages import (
+    CancelRequested,
+    OrderDispatched,
+    OrderFilled,
+    OrderPlaced,
+    OrderRevived,
+)
 from projections.effect import EffectRow, Rule
 from projections.projection import Fact
 
+ZERO = Decimal(0)
 UNBOUNDED = Decimal("Infinity")
 """Stands for the quantity of an order that came alive again: only the venue says when it ends."""
 
@@ -51,19 +58,23 @@ def _placed(event: OrderPlaced, fact: Fact, key: str) -> EffectRow:
 
 
 def _late(fact: Fact, key: str) -> EffectRow | None:
-    """An event of a closed order: only a new cancellation can still be owed (it came alive)."""
-    if not isinstance(fact.event, CancelRequested):
+    """An event of a closed order that came alive: it is watched again, or to be cancelled."""
+    event = fact.event
+    if not isinstance(event, CancelRequested | OrderRevived):
         return None
+    is_cancel = isinstance(event, CancelRequested)
     return EffectRow(
         key=key,
-        kind="cancel",
+        kind="cancel" if is_cancel else None,
         account=fact.metadata.account or "",
         connector=fact.metadata.connector or "",
         pair=fact.metadata.pair,
         due_us=fact.metadata.recorded_at_us,
         status="open",
-        is_cancel_requested=True,
+        is_cancel_requested=is_cancel,
         client_order_id=fact.stream.removeprefix("order-"),
+        quantity=event.quantity if isinstance(event, OrderRevived) else None,
+        filled=event.filled if isinstance(event, OrderRevived) else ZERO,
         correlation_id=fact.metadata.correlation_id,
         position=fact.position,
     )

@@ -19,9 +19,11 @@ from domain.credential import (
 )
 from domain.events import Event
 from domain.funding import FundingPaid
+from domain.limits import LimitsSet
 from domain.order_messages import (
     CancelOrder,
     CancelRequested,
+    CloseStarted,
     Command,
     DispatchOrder,
     OrderAccepted,
@@ -34,7 +36,9 @@ from domain.order_messages import (
     OrderOutcomeUnknown,
     OrderPlaced,
     OrderRejectedByVenue,
+    OrderRevived,
     OrderUndeliverable,
+    OrderValued,
     OrderWithdrawn,
     PlaceOrder,
     RecordAccepted,
@@ -62,6 +66,7 @@ from domain.position import (
     PositionObserved,
 )
 from domain.reconciliation import Reconciled, ReconciliationRequested
+from domain.switch import SwitchEngaged, SwitchLifted
 
 SEND_BY = 1_700_000_005_000_000
 EXECUTED = 1_700_000_001_000_000
@@ -179,6 +184,12 @@ SAMPLES: Mapping[str, Event] = {
         UNKNOWN,
         NOT_AT_VENUE,
         UNDELIVERABLE,
+        OrderValued(Decimal("50000.00")),
+        CloseStarted("full", Decimal("0.12"), 1_700_000_000_000_000),
+        OrderRevived(Decimal("1.0"), Decimal("0.4")),
+        SwitchEngaged("*", "runaway strategy"),
+        SwitchLifted("*", "strategy fixed"),
+        LimitsSet("main", Decimal("1000.00"), 20, None),
     )
 }
 """One of every event; their bytes are pinned in docs/events/examples."""

@@ -34,9 +34,9 @@ def migrated(cluster: EmbeddedPostgres) -> Callable[[], Database]:
 _EMPTY = """
 truncate events, receipts, leases, checkpoints, parked, orders, trades, open_effects, api_keys,
     relays, relay_partitions, feed_partitions, questions, accounts, credentials, vault, vault_salt,
-    positions, position_differences, net_fills, perpetuals, funding, position_looks,
-    funding_cursors;
-update log_head set position = 0, seal = decode(repeat('00', 32), 'hex')
+    tallies, switches, limits, positions, position_baselines, net_fills, perpetuals, funding,
+    position_looks, funding_cursors;
+update log_head set position = 0, seal = decode(repeat('00', 32), 'hex'), tallied = 0
 """
 
 
@@ -134,6 +134,9 @@ class WatchedStore:
     def read_log(self, after: int, limit: int) -> Sequence[Recorded]:
         return self._store.read_log(after, limit)
 
+    def read_tallies(self) -> Mapping[str, bytes]:
+        return self._store.read_tallies()
+
     def find_receipts(self, command_ids: Sequence[str]) -> Mapping[str, Receipt]:
         return self._store.find_receipts(command_ids)
 
@@ -146,6 +149,9 @@ class WatchedAppend:
         self.lock = append.lock
         self.receipts = append.receipts
         self.newer = append.newer
+        self.tallied = append.tallied
+        self.write_tallies = append.write_tallies
+        self.drop_tallies = append.drop_tallies
         self.held = append.held
         self.write_events = append.write_events
         self._append = append

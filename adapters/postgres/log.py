@@ -5,7 +5,7 @@ frozen writer stops the others for 3 s at most.
 """
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,12 +22,14 @@ _CONTENT_ERRORS = (psycopg.DataError, psycopg.errors.ProgramLimitExceeded)
 """The store is well, but something in what it was given can never be stored."""
 _COLUMNS = """notification_id as position, originator_id as stream, originator_version as version,
     topic as tag, state as payload, metadata, seal"""
-_LOCK = f"begin; select pg_advisory_xact_lock({LOG_LOCK}); select position, seal from log_head"
+_LOCK = f"""begin; select pg_advisory_xact_lock({LOG_LOCK});
+select position, seal, tallied from log_head"""
 _RECEIPT_COLUMNS = """command_id, actor, kind, request_hash, stream, outcome, position, events,
     recorded_at_us, code, text"""
 _RECEIPTS = f"select {_RECEIPT_COLUMNS} from receipts where command_id = any(%b::text[])"
 _NEWER = f"""
-select events.*
+select events.position, events.stream, events.version, events.tag, events.payload,
+    events.metadata, events.seal
 from unnest(%b::text[], %b::bigint[]) as touched (stream, version)
 cross join lateral (
     select {_COLUMNS}
@@ -36,6 +38,10 @@ cross join lateral (
     order by originator_version
     offset 0
 ) as events
+union all
+select position, key, 0, null, state::text::bytea, null, null
+from tallies
+where key = any(%b::text[])
 """  # `offset 0` keeps the planner at one index lookup a stream, whatever its statistics say
 _HELD = """
 select leases.account, leases.lease
@@ -50,8 +56,19 @@ select * from unnest(
     %b::int[], %b::bigint[], %b::text[], %b::text[]
 )
 """
+_PUT_TALLIES = """
+insert into tallies (key, state, position)
+select key, state::jsonb, %b from unnest(%b::text[], %b::text[]) as counted (key, state)
+on conflict (key) do update set state = excluded.state, position = excluded.position
+"""
 _MOVE_HEAD = f"""
 with moved as (update log_head set position = %b, seal = %b returning position)
+select pg_notify('{CHANNEL}', position::text) from moved
+"""
+_MOVE_HEAD_AND_TALLIES = f"""
+with moved as (
+    update log_head set position = %b, seal = %b, tallied = %b returning position
+), counted as ({_PUT_TALLIES})
 select pg_notify('{CHANNEL}', position::text) from moved
 """
 
@@ -63,21 +80,36 @@ class PostgresAppend:
         self._cursor = connection.cursor(row_factory=tuple_row)
         self._connection = connection
         self._recorder = recorder
+        self._tallied = 0
 
     def lock(self) -> Head:
         self._cursor.execute(_LOCK)
         self._cursor.nextset()
         self._cursor.nextset()
-        return _head(self._cursor.fetchone())
+        found = self._cursor.fetchone()
+        head = _head(found and found[:2])
+        self._tallied = found[2] if found else 0
+        return head
+
+    def tallied(self) -> int:
+        return self._tallied
 
     def receipts(self, command_ids: Sequence[str]) -> Mapping[str, Receipt]:
         return _receipts(self._connection, command_ids)
 
-    def newer(self, versions: Mapping[str, int]) -> Sequence[Recorded]:
+    def newer(
+        self, versions: Mapping[str, int], tallies: Collection[str] = ()
+    ) -> tuple[Sequence[Recorded], Mapping[str, bytes]]:
+        """One statement for both: a round trip costs more than either."""
         self._cursor.execute(
-            _NEWER, (list(versions), list(versions.values())), prepare=True, binary=True
+            _NEWER,
+            (list(versions), list(versions.values()), list(tallies)),
+            prepare=True,
+            binary=True,
         )
-        return [Recorded(*row) for row in self._cursor]
+        rows = self._cursor.fetchall()
+        events = [Recorded(*row) for row in rows if row[3] is not None]
+        return events, {row[1]: row[4] for row in rows if row[3] is None}
 
     def held(self, fences: Sequence[Fence]) -> frozenset[Fence]:
         self._cursor.execute(_HELD, ([f.account for f in fences], [f.lease for f in fences]))
@@ -93,9 +125,24 @@ class PostgresAppend:
             prepare=True,
         )
 
-    def write_events(self, events: Sequence[Recorded], head: Head) -> None:
+    def write_events(
+        self, events: Sequence[Recorded], head: Head, tallies: Mapping[str, bytes] | None = None
+    ) -> None:
         self._recorder.insert_sealed(self._cursor, events)
-        self._cursor.execute(_MOVE_HEAD, (head.position, head.seal), prepare=True)
+        if tallies is None:
+            self._cursor.execute(_MOVE_HEAD, (head.position, head.seal), prepare=True)
+            return
+        moved = (head.position, head.seal, head.position)
+        self._cursor.execute(
+            _MOVE_HEAD_AND_TALLIES, (*moved, *_put(tallies, head.position)), prepare=True
+        )
+
+    def write_tallies(self, tallies: Mapping[str, bytes], position: int) -> None:
+        self._cursor.execute(_PUT_TALLIES, _put(tallies, position))
+        self._cursor.execute("update log_head set tallied = %s", (position,))
+
+    def drop_tallies(self) -> None:
+        self._cursor.execute("delete from tallies")
 
     def commit(self) -> None:
         self._connection.commit()
@@ -165,6 +212,11 @@ class PostgresLog:
         with self._read() as connection:
             return read_log(connection, after, limit)
 
+    def read_tallies(self) -> Mapping[str, bytes]:
+        with self._read() as connection:
+            rows = connection.execute("select key, state::text from tallies").fetchall()
+            return {key: state.encode() for key, state in rows}
+
     def find_receipts(self, command_ids: Sequence[str]) -> Mapping[str, Receipt]:
         with self._read() as connection:
             return _receipts(connection, command_ids)
@@ -175,6 +227,10 @@ class PostgresLog:
             if self._reader is not None:
                 self._reader.close()
         self.recorder.datastore.close()
+
+
+def _put(tallies: Mapping[str, bytes], position: int) -> tuple[object, ...]:
+    return position, list(tallies), [state.decode() for state in tallies.values()]
 
 
 def _head(row: tuple[int, bytes] | None) -> Head:

@@ -97,14 +97,14 @@ def test_newer_answers_what_is_above_each_version(opened: Opened) -> None:
     write(opened.store, "s-1", "s-2", "s-1", "s-1", "s-2", "s-3")
     with opened.store.append() as append:
         append.lock()
-        newer = append.newer({"s-1": 1, "s-2": 0, "s-3": 1, "s-none": 0})
+        newer, _ = append.newer({"s-1": 1, "s-2": 0, "s-3": 1, "s-none": 0})
         assert [(e.stream, e.version) for e in newer if e.stream == "s-1"] == [
             ("s-1", 2),
             ("s-1", 3),
         ]
         assert [e.version for e in newer if e.stream == "s-2"] == [1, 2]
         assert len(newer) == 4
-        assert append.newer({}) == []
+        assert append.newer({}) == ([], {})
 
 
 def test_receipts_are_found_by_command_id(opened: Opened) -> None:

@@ -1,3 +1,5 @@
+from decimal import Decimal
+
 import pytest
 from msgspec import structs
 
@@ -14,7 +16,7 @@ from domain.order_messages import (
     OrderFound,
     OrderNotAtVenue,
     OrderOutcomeUnknown,
-    OrderPlaced,
+    OrderRevived,
     OrderUndeliverable,
     RecordAccepted,
     RecordClosed,
@@ -53,7 +55,8 @@ def test_an_order_is_placed() -> None:
 
 def test_a_market_order_is_placed_without_a_price() -> None:
     market = structs.replace(PLACE, order_type="MARKET", price=None)
-    given().guarded_by(*ACCOUNT).when(market).then(OrderPlaced(*structs.astuple(market)))
+    placed = structs.replace(PLACED, order_type="MARKET", price=None)
+    given().guarded_by(*ACCOUNT).when(market).then(placed)
 
 
 def test_no_order_on_an_account_that_does_not_exist() -> None:
@@ -202,10 +205,20 @@ def test_a_rejection_of_an_order_that_is_there_says_nothing() -> None:
 
 @pytest.mark.parametrize(
     "history",
-    [SENT, LOST, OPEN, (*OPEN, CANCELLED), (*SENT, REJECTED), (PLACED,), (*OPEN, EXPIRED)],
+    [SENT, LOST, OPEN, (*OPEN, CANCELLED), (PLACED,), (*OPEN, EXPIRED)],
 )
 def test_a_fill_is_recorded_whatever_came_before(history: tuple[Event, ...]) -> None:
     given(*history).when(fill_of("t1", "0.4")).then(filled("t1", "0.4"))
+
+
+def test_a_fill_of_a_rejected_order_shows_that_it_lives() -> None:
+    given(*SENT, REJECTED).when(fill_of("t1", "0.4")).then(
+        filled("t1", "0.4"), OrderRevived(Decimal("1.0"), Decimal("0.4"))
+    )
+
+
+def test_a_rejected_order_that_was_filled_in_full_does_not_live() -> None:
+    given(*SENT, REJECTED).when(fill_of("t1", "1.0")).then(filled("t1", "1.0"))
 
 
 def test_a_resent_trade_counts_once() -> None:

@@ -6,28 +6,26 @@ from decimal import Context, Decimal, Inexact
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.account import Account
 from domain.order import TERMINAL, Order, decide, evolve, next_status
+from domain.order_guards import Guards
 from domain.order_messages import Command, OrderFilled, RecordFill
 from domain.order_messages import Event as OrderEvent
 from domain.refusal import Refused
 from tests.given import fold
 from tests.messages import ACCOUNT, PLACE, PLACED, fill_of, observations, order_commands
 
-OPEN_ACCOUNT = fold("account", ACCOUNT)
+GUARDS = Guards(account=fold("account", ACCOUNT))
 EXACT = Context(prec=400, traps=[Inexact])
 histories = st.lists(order_commands, max_size=30)
 
 
-def run(
-    commands: Iterable[Command], account: Account = OPEN_ACCOUNT
-) -> tuple[Order, list[OrderEvent]]:
+def run(commands: Iterable[Command]) -> tuple[Order, list[OrderEvent]]:
     """Decide one after the other; only Refused may be raised."""
     order = Order()
     events: list[OrderEvent] = []
     for command in commands:
         try:
-            decided = decide(command, order, account)
+            decided = decide(command, order, GUARDS)
         except Refused:
             continue
         for event in decided:
@@ -89,7 +87,7 @@ def test_decided_events_never_move_a_closed_order_unless_they_fill_it(
 @given(histories, observations)
 def test_what_was_seen_twice_is_recorded_once(commands: list[Command], seen: Command) -> None:
     order, _ = run([PLACE, *commands, seen])
-    assert decide(seen, order, OPEN_ACCOUNT) == ()
+    assert decide(seen, order, GUARDS) == ()
 
 
 @given(histories)

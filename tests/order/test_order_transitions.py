@@ -138,7 +138,7 @@ def test_stories_end_as_they_should(story: str) -> None:
 
 def test_a_placed_order_is_what_was_asked_for() -> None:
     assert evolve(Order(), PLACED) == Order(
-        "requested", "main", "paper", "BTC-USDT", Decimal("1.0")
+        "requested", "main", "paper", "BTC-USDT", "BUY", Decimal("1.0")
     )
 
 

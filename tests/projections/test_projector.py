@@ -130,9 +130,7 @@ def test_a_read_model_that_is_new_is_caught_up_without_touching_the_others(
     folding = follow(page=2)
     folding.step()
     assert positions(database) == {
-        "orders": len(log),
-        "trades": len(log),
-        "open_effects": len(log),
+        **{projection.name: len(log) for projection in PROJECTIONS},
         "api_keys": 2,
     }
     to_the_end(folding)

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.account import Account, AccountOpened
+from domain.account import AccountOpened
 from domain.actor import KeyCreated, KeyRevoked
 from domain.events import Event
 from domain.order import TERMINAL, Order, Status, decide, evolve
+from domain.order_guards import Guards
 from domain.order_messages import Command, OrderDispatched, OrderExpired
 from domain.order_messages import Event as OrderEvent
 from domain.reconciliation import Reconciled, ReconciliationRequested
@@ -283,12 +284,12 @@ def test_a_key_is_a_row_with_its_hash_until_it_is_revoked() -> None:
 
 
 def decided(commands: list[Command]) -> tuple[Order, list[OrderEvent]]:
-    account: Account = fold("account", ACCOUNT)
+    guards = Guards(account=fold("account", ACCOUNT))
     order = Order()
     events: list[OrderEvent] = []
     for command in [PLACE, *commands]:
         try:
-            new = decide(command, order, account)
+            new = decide(command, order, guards)
         except Refused:
             continue
         for event in new:
@@ -323,6 +324,8 @@ def test_every_live_order_owes_what_its_status_says(commands: list[Command]) -> 
             assert effect is not None
             assert effect.kind == "cancel"
         case "open":
-            assert effect is None or effect.kind is None
+            assert effect is not None
+            assert effect.kind is None
+            assert (effect.quantity, effect.filled) == (order.quantity, order.filled)
         case _:
             assert effect is None or effect.kind == "cancel"

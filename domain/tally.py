@@ -1,0 +1,77 @@
+"""Small counts that a decision needs and no single stream holds; kept in the append transaction.
+
+A tally is a function of the log and nothing else: `aviary rebuild tallies` makes equal ones. Times
+are integer UTC microseconds; a minute is a whole one of the clock, counted since 1970.
+"""
+
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from msgspec import Struct, structs
+
+MINUTE_US = 60_000_000
+SETTLED_US = 30_000_000
+"""So long after a fill the venue's position is believed, though it did not change since."""
+ZERO = Decimal(0)
+_ACCOUNT, _CLOSE = "account", "close"
+
+
+class AccountTally(Struct, frozen=True):
+    open_orders: int = 0
+    """Those that are not closed, whether they have reached their venue or not."""
+    minute: int = 0
+    placed_in_minute: int = 0
+
+
+class CloseTally(Struct, frozen=True):
+    """Orders that close one side of one position."""
+
+    live: tuple[str, ...] = ()
+    """Streams of those that are not closed yet."""
+    filled: Decimal = ZERO
+    """What they have taken off the position, of which the venue's positions may not tell yet."""
+    filled_at_us: int = 0
+    """The latest of these fills: a position asked for after it tells of all of them."""
+
+
+Tally = AccountTally | CloseTally
+_DECODERS = {
+    _ACCOUNT: msgspec.json.Decoder(AccountTally),
+    _CLOSE: msgspec.json.Decoder(CloseTally),
+}
+_EMPTY: dict[str, Tally] = {_ACCOUNT: AccountTally(), _CLOSE: CloseTally()}
+_encode = msgspec.json.Encoder().encode
+
+
+def of_account(account: str) -> str:
+    return f"{_ACCOUNT}-{account}"
+
+
+def of_close(account: str, connector: str, pair: str, side: str) -> str:
+    """Orders of this side that close a position, as SELL closes LONG."""
+    return f"{_CLOSE}-{account}/{connector}/{pair}/{side}"
+
+
+def decode(key: str, state: bytes | None) -> Any:
+    """The tally under a key; an empty one where nothing was counted yet."""
+    kind = key.partition("-")[0]
+    return _EMPTY[kind] if state is None else _DECODERS[kind].decode(state)
+
+
+def encode(tally: Tally) -> bytes:
+    return _encode(tally)
+
+
+def at(tally: Any, now_us: int) -> Any:
+    """The tally as a decision at this time sees it: another minute begins with none.
+
+    A clock that is behind the last one counts in the minute that was reached.
+    """
+    match tally:
+        case AccountTally(minute=minute) if now_us // MINUTE_US > minute:
+            return structs.replace(tally, minute=now_us // MINUTE_US, placed_in_minute=0)
+        case CloseTally(filled_at_us=filled_at_us) if now_us - filled_at_us > SETTLED_US:
+            return CloseTally(tally.live)
+        case _:
+            return tally
