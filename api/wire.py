@@ -1,12 +1,17 @@
-"""The connection under a request: for answers that last, and must not wait for a dead client."""
+"""The connection under a request: for what lasts, and must not wait for a dead client."""
 
 import asyncio
+import logging
 import socket
 from typing import Any, cast
 
 from litestar.types import HTTPScope, Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+SOCKET_PATHS = ("/ws/market-data", "/market-data/stream")
+"""Elsewhere an upgrade is not heard: the answer is that of a plain request."""
+SOCKET_MESSAGE_BYTES_MAX = 16 * 1024
 _EXTENSION = "aviary.connection"
 
 
@@ -17,6 +22,39 @@ class Wire(HttpToolsProtocol):
         super().on_message_begin()
         extensions = cast("dict[str, Any]", self.scope.setdefault("extensions", {}))
         extensions[_EXTENSION] = {"transport": self.transport}
+
+    def _should_upgrade_to_ws(self) -> bool:
+        path = self.url.partition(b"?")[0].decode("latin-1").rstrip("/")
+        return path in SOCKET_PATHS and super()._should_upgrade_to_ws()
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Nothing is wrong here: the request is answered as one that asked for no upgrade."""
+
+
+class SocketWire(WebSocketsSansIOProtocol):
+    """uvicorn's own protocol, which also shows its transport to the app.
+
+    It keeps to itself what it would log of each handshake: a query may hold a password.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.logger = logging.getLogger("uvicorn.socket")
+        self.logger.setLevel(logging.WARNING)
+
+    async def run_asgi(self) -> None:
+        extensions = cast("dict[str, Any]", self.scope.setdefault("extensions", {}))
+        extensions[_EXTENSION] = {"transport": self.transport}
+        await super().run_asgi()
+
+
+def limit_backlog(scope: Scope, bytes_max: int) -> None:
+    """Let neither us nor our kernel hold more than about so much for a client that reads slowly."""
+    transport = _transport(scope)
+    transport.set_write_buffer_limits(high=bytes_max)
+    if not transport.is_closing():
+        wire = transport.get_extra_info("socket")
+        wire.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, bytes_max)
 
 
 def limit_silence(scope: Scope | HTTPScope, seconds: float) -> None:

@@ -47,7 +47,11 @@ class FeedConnected(Struct, frozen=True, tag="feed"):
     """First after each (re)connect: what was missed is lost, and the next book is whole."""
 
 
-MarketUpdate = BookUpdate | TradesUpdate | FeedConnected
+class FeedLost(Struct, frozen=True, tag="lost"):
+    """The stream broke; until FeedConnected nothing is known. Not every venue can say it."""
+
+
+MarketUpdate = BookUpdate | TradesUpdate | FeedConnected | FeedLost
 
 
 class PublicVenue(Protocol):

@@ -10,6 +10,7 @@ import msgspec
 from adapters.venues.market_port import (
     BookUpdate,
     FeedConnected,
+    FeedLost,
     FundingInfo,
     MarketUpdate,
     PublicTrade,
@@ -105,7 +106,9 @@ class PaperMarket:
             except aiohttp.WSServerHandshakeError as error:
                 await self._raise_refusal(pair, error)
             except (aiohttp.ClientError, OSError, TimeoutError, TypeError, ValueError):
-                pass  # All the same to the caller: the stream broke, and will say so anew.
+                pass  # All the same to the caller: the stream broke.
+            if delay == _BACKOFF_SECONDS[0]:  # It is said once, not at every attempt.
+                yield FeedLost()
             try:
                 await asyncio.wait_for(self._caller.closed.wait(), delay)
             except TimeoutError:
