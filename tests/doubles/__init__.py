@@ -1,0 +1,1 @@
+"""Stand-ins for foreign services, each a process of its own."""
