@@ -5,6 +5,7 @@ All of them are folded under the log's lock, so nothing can change between the c
 
 from collections.abc import Sequence
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from msgspec import Struct, structs
@@ -51,20 +52,29 @@ def streams(command: Command) -> tuple[str, ...]:
     """Streams that must be folded under the same lock before `decide` may speak."""
     match command:
         case PlaceOrder(name, connector, pair):
-            found = (
-                switch.stream(switch.ALL),
-                switch.stream(name),
-                account.stream(name),
-                credential.stream(name, connector),
-                limits.stream(name),
-            )
             if command.closing is None:
-                return found
-            return (*found, position.stream(name, connector, pair))
+                return _placing(name, connector)
+            return (*_placing(name, connector), position.stream(name, connector, pair))
         case DispatchOrder(account=name):
-            return (switch.stream(switch.ALL), *((switch.stream(name),) if name else ()))
+            return _dispatching(name)
         case _:
             return ()
+
+
+@lru_cache(maxsize=4096)
+def _placing(name: str, connector: str) -> tuple[str, ...]:
+    return (
+        switch.stream(switch.ALL),
+        switch.stream(name),
+        account.stream(name),
+        credential.stream(name, connector),
+        limits.stream(name),
+    )
+
+
+@lru_cache(maxsize=4096)
+def _dispatching(name: str) -> tuple[str, ...]:
+    return (switch.stream(switch.ALL), *((switch.stream(name),) if name else ()))
 
 
 def guards_of(command: Command, states: Sequence[Any]) -> Guards:
@@ -74,7 +84,7 @@ def guards_of(command: Command, states: Sequence[Any]) -> Guards:
             return Guards(*states)
         case PlaceOrder():
             *folded, held, counted, closes = states
-            return Guards(*folded, counted, held, closes)
+            return Guards(*folded, counted=counted, position=held, closes=closes)
         case DispatchOrder():
             return Guards(*states)
         case _:

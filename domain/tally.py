@@ -4,7 +4,9 @@ A tally is a function of the log and nothing else: `aviary rebuild tallies` make
 are integer UTC microseconds; a minute is a whole one of the clock, counted since 1970.
 """
 
+from collections.abc import Callable
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -36,14 +38,15 @@ class CloseTally(Struct, frozen=True):
 
 
 Tally = AccountTally | CloseTally
-_DECODERS = {
-    _ACCOUNT: msgspec.json.Decoder(AccountTally),
-    _CLOSE: msgspec.json.Decoder(CloseTally),
+_DECODE: dict[str, Callable[[bytes], Tally]] = {
+    _ACCOUNT: msgspec.json.Decoder(AccountTally).decode,
+    _CLOSE: msgspec.json.Decoder(CloseTally).decode,
 }
 _EMPTY: dict[str, Tally] = {_ACCOUNT: AccountTally(), _CLOSE: CloseTally()}
 _encode = msgspec.json.Encoder().encode
 
 
+@lru_cache(maxsize=4096)
 def of_account(account: str) -> str:
     return f"{_ACCOUNT}-{account}"
 
@@ -56,7 +59,7 @@ def of_close(account: str, connector: str, pair: str, side: str) -> str:
 def decode(key: str, state: bytes | None) -> Any:
     """The tally under a key; an empty one where nothing was counted yet."""
     kind = key.partition("-")[0]
-    return _EMPTY[kind] if state is None else _DECODERS[kind].decode(state)
+    return _EMPTY[kind] if state is None else _DECODE[kind](state)
 
 
 def encode(tally: Tally) -> bytes:
