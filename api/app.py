@@ -8,7 +8,21 @@ from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 
 from adapters.settings import Settings
-from api import audit, audit_verify, docs, keys, status, stream, trading, trading_lists
+from api import (
+    accounts,
+    audit,
+    audit_verify,
+    credential_lists,
+    credentials,
+    docs,
+    keys,
+    market_feeds,
+    sockets,
+    status,
+    stream,
+    trading,
+    trading_lists,
+)
 from api.auth import Authenticator
 from api.bearers import Bearers
 from api.cursors import Cursors
@@ -38,6 +52,16 @@ _HANDLERS = (
     trading_lists.search_orders,
     trading_lists.search_trades,
     trading_lists.trade_history,
+    accounts.list_accounts,
+    accounts.create_account,
+    accounts.add_account,
+    accounts.delete_account,
+    accounts.delete_account_by_query,
+    credentials.add_credential,
+    credentials.put_credential,
+    credentials.delete_credential,
+    credential_lists.list_credentials,
+    credential_lists.show_credential,
     audit.events,
     audit.stream_events,
     audit.command,
@@ -48,6 +72,13 @@ _HANDLERS = (
     keys.create_key,
     keys.list_keys,
     keys.revoke_key,
+    sockets.market_data,
+    market_feeds.active_feeds,
+    market_feeds.trades,
+    market_feeds.add_pair,
+    market_feeds.remove_pair,
+    market_feeds.diagnostics,
+    market_feeds.restart,
 )
 _CORS_HEADERS = ["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID", "Prefer"]
 _SHOWN_HEADERS = [
@@ -98,7 +129,7 @@ def _cors(settings: Settings) -> CORSConfig | None:
     return CORSConfig(
         allow_origins=list(settings.cors_allow_origins),
         allow_origin_regex=settings.cors_allow_origin_regex,
-        allow_methods=["GET", "POST", "DELETE"],
+        allow_methods=["GET", "POST", "PUT", "DELETE"],
         allow_headers=_CORS_HEADERS,
         expose_headers=_SHOWN_HEADERS,
         allow_credentials=False,
@@ -112,6 +143,8 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
     await deps.pool.open(wait=False)
     deps.hub.start()
     deps.markets.start()
+    deps.feeds.start()
+    app.state.metrics.sources += [deps.feeds.families, deps.sockets.families]
     await deps.asking.start()
     try:
         async with presence(deps):
@@ -120,6 +153,8 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
         await deps.asking.close()
         await deps.tail.close()
         await deps.hub.close()
+        await deps.sockets.end()
+        await deps.feeds.close()
         await deps.markets.close()
         await deps.venues.close()
         await deps.pool.close()

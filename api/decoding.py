@@ -34,9 +34,9 @@ _KINDS = (
 
 
 class Body:
-    """Decodes one struct type from JSON bodies; an empty body is an empty object."""
+    """Decodes a struct type, or `dict`, from JSON bodies; an empty body is an empty object."""
 
-    def __init__(self, kind: type[Asked]) -> None:
+    def __init__(self, kind: type[Asked] | type[dict[str, Any]]) -> None:
         self.kind = kind
         self._decode = msgspec.json.Decoder(kind).decode
 
@@ -63,6 +63,7 @@ class Body:
         if not isinstance(whole, dict):
             text = "Input should be a JSON object"
             return Failure(422, [_error("model_attributes_type", ("body",), text, whole)])
+        assert issubclass(self.kind, Struct)  # noqa: S101 - every object is a dict
         return Failure(422, errors_of(self.kind, whole, "body", strict=True))
 
 

@@ -3,17 +3,20 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, cast
 
-from litestar import Request
+from litestar.connection import ASGIConnection
 from msgspec import Struct
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from adapters.settings import Settings
+from adapters.vault.vault import Sealer
 from api.asking import Asking
 from api.hub import Hub
 from api.log_tail import LogTail
+from api.market.feeds import Feeds
 from api.market.rules import Markets
 from api.market.venues import Venues
+from api.open_sockets import OpenSockets
 from commands.committer import Committer
 from commands.store import Store
 
@@ -34,6 +37,9 @@ class Deps(Struct, frozen=True, kw_only=True):
     venues: Venues
     """The public sides of venues."""
     markets: Markets
+    feeds: Feeds
+    sockets: OpenSockets
+    sealer: Sealer
     hash_key: bytes
     """The same after every restart, or a repeated request would look like another one."""
     retry_parked: RetryParked
@@ -47,5 +53,5 @@ class Caller(Struct, frozen=True):
     scopes: frozenset[str]
 
 
-def deps_of(request: Request[Any, Any, Any]) -> Deps:
+def deps_of(request: ASGIConnection[Any, Any, Any, Any]) -> Deps:
     return cast("Deps", request.app.state.deps)

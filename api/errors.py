@@ -28,6 +28,7 @@ _STATUS_OF_CODE = {
     "order_closed": 409,
     "order_exists": 409,
     "key_exists": 409,
+    "account_busy": 409,
 }
 """The status of a refusal; every other code is a 400."""
 

@@ -15,8 +15,10 @@ from msgspec import NODEFAULT, Struct, structs
 
 from api.schemas import Problem
 
-Answer = type[Struct] | tuple[type[Struct], ...] | str | None
-"""A struct, one of several, a media type that is not JSON, or None for an empty body."""
+Shape = Any
+"""A struct, or another type that msgspec knows, as `list[str]`."""
+Answer = Shape | tuple[Shape, ...] | str | None
+"""A shape, one of several, a media type that is not JSON, or None for an empty body."""
 
 _REF = "#/components/schemas/{name}"
 _PATH_PARAMETER = {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"}
@@ -64,7 +66,7 @@ _LAST_EVENT_ID = {
 class Operation(Struct, frozen=True):
     summary: str
     answers: Mapping[int, Answer]
-    body: type[Struct] | None = None
+    body: Shape | None = None
     query: type[Struct] | None = None
     is_command: bool = False
     is_read: bool = False
@@ -75,7 +77,7 @@ class Operation(Struct, frozen=True):
 def document(app: Litestar, version: str) -> dict[str, Any]:
     found = list(_operations(app))
     kinds = {kind for _, _, _, operation in found for kind in _kinds(operation)} | {Problem}
-    ordered = sorted(kinds, key=lambda kind: kind.__name__)
+    ordered = sorted(kinds, key=str)
     _, components = msgspec.json.schema_components(ordered, ref_template=_REF)
     paths: dict[str, dict[str, Any]] = {}
     for path, method, scope, operation in found:
@@ -110,7 +112,7 @@ def _operations(app: Litestar) -> Iterable[tuple[str, str, str | None, Operation
                 yield route.path_format, method.lower(), handler.opt["scope"], operation
 
 
-def _kinds(operation: Operation) -> Iterable[type[Struct]]:
+def _kinds(operation: Operation) -> Iterable[Shape]:
     if operation.body is not None:
         yield operation.body
     for answer in operation.answers.values():
@@ -139,7 +141,7 @@ def _operation(path: str, method: str, scope: str | None, operation: Operation) 
     }
     if operation.body is not None:
         shown["requestBody"] = {
-            "required": any(_is_required(field) for field in structs.fields(operation.body)),
+            "required": any(_is_required(field) for field in _fields(operation.body)),
             "content": {"application/json": {"schema": _ref(operation.body)}},
         }
     return shown
@@ -207,5 +209,12 @@ def _response(phrase: str, answer: Answer, *, headers: bool) -> dict[str, Any]:
     return shown
 
 
-def _ref(kind: type[Struct]) -> dict[str, str]:
-    return {"$ref": _REF.format(name=kind.__name__)}
+def _ref(kind: Shape) -> dict[str, Any]:
+    (schema,), _ = msgspec.json.schema_components((kind,), ref_template=_REF)
+    return schema
+
+
+def _fields(body: Shape) -> tuple[structs.FieldInfo, ...]:
+    """None of a body that may have any."""
+    is_struct = isinstance(body, type) and issubclass(body, Struct)
+    return structs.fields(body) if is_struct else ()

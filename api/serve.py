@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
+from litestar import Litestar
 from msgspec import Struct
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
@@ -19,15 +20,18 @@ from adapters.postgres.connect import API_WRITER_OPTIONS, READER_OPTIONS
 from adapters.postgres.log import PostgresLog
 from adapters.settings import Settings
 from adapters.values import BadSetting
+from adapters.vault.vault import Sealer
 from adapters.venues.registry import PAPER
 from api.app import create_app
 from api.asking import Asking
 from api.deps import Deps, Pool, RetryParked
 from api.hub import Hub
 from api.log_tail import LogTail
+from api.market.feeds import Feeds
 from api.market.rules import Markets
 from api.market.venues import venues_of
-from api.wire import Wire
+from api.open_sockets import OpenSockets
+from api.wire import SOCKET_MESSAGE_BYTES_MAX, SocketWire, Wire
 from commands.committer import Committer, Limits
 
 _POOL_SIZE = 8
@@ -51,13 +55,24 @@ _CONNECTION = {
 def run(settings: Settings, ready_file: Path | None = None) -> None:
     """Serve until SIGINT or SIGTERM; `ready_file` gets the port. BadSetting without a database."""
     deps = build(settings)
-    config = uvicorn.Config(
-        create_app(deps),
+    try:
+        Server(configured(settings, create_app(deps)), deps, ready_file).run()
+    finally:
+        deps.committer.close()
+        deps.store.close()
+
+
+def configured(settings: Settings, app: Litestar) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
         host=settings.host,
         port=settings.port,
         loop="uvloop",
         http=Wire,
-        ws="none",
+        ws=SocketWire,
+        ws_max_size=SOCKET_MESSAGE_BYTES_MAX,
+        ws_ping_interval=None,  # A client that waits with reading is no dead one; see api/outlet.py.
+        ws_per_message_deflate=False,
         lifespan="on",
         access_log=False,
         server_header=False,
@@ -69,21 +84,14 @@ def run(settings: Settings, ready_file: Path | None = None) -> None:
         timeout_graceful_shutdown=_STOP_SECONDS,
         log_config=None,
     )
-    try:
-        _Server(config, deps.tail, ready_file).run()
-    finally:
-        deps.committer.close()
-        deps.store.close()
 
 
-class _Server(uvicorn.Server):
+class Server(uvicorn.Server):
     """Says in a file that it listens, and where; its streams do not hold up its end."""
 
-    def __init__(
-        self, config: uvicorn.Config, tail: LogTail, ready_file: Path | None = None
-    ) -> None:
+    def __init__(self, config: uvicorn.Config, deps: Deps, ready_file: Path | None = None) -> None:
         super().__init__(config)
-        self._tail = tail
+        self._deps = deps
         self._ready_file = ready_file
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -96,7 +104,8 @@ class _Server(uvicorn.Server):
             draft.replace(self._ready_file)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._tail.end()
+        self._deps.tail.end()
+        await self._deps.sockets.end()
         await super().shutdown(sockets)
 
 
@@ -126,7 +135,15 @@ def build(settings: Settings) -> Deps:
         asking=Asking(dsn),
         venues=venues,
         markets=Markets(venues, [PAPER] if settings.paper_url is not None else []),
+        sealer=Sealer(dsn, settings),
         hash_key=hmac.digest(master_key(settings), b"request hash", "sha256"),
+        feeds=Feeds(
+            venues,
+            idle_seconds=settings.market_data_feed_timeout,
+            cleanup_seconds=settings.market_data_cleanup_interval,
+            feeds_max=settings.feeds_max,
+        ),
+        sockets=OpenSockets(settings.sockets_max),
         retry_parked=_retrier(dsn),
         version=version("aviary"),
     )

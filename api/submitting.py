@@ -26,6 +26,7 @@ _PREFERENCE = re.compile(rb'(?:"(?:[^"\\]|\\.)*"?|[^,;"])+')
 _SECONDS = re.compile(rb'"?([0-9]{1,100})"?')
 _UNHASHED = frozenset({"wait", "dry_run", "min_position"})
 WAIT_MAX_SECONDS = 60
+SOON_SECONDS = 2.0
 COMMIT_SECONDS = 15.0
 
 
@@ -168,6 +169,13 @@ async def settle(deps: Deps, intended: Intent, outcome: Outcome, headers: dict[s
         return False
     headers["Preference-Applied"] = f"wait={intended.wait_seconds}"
     return True
+
+
+async def settle_soon(deps: Deps, intended: Intent, position: int, headers: dict[str, str]) -> None:
+    """As `settle`, and a moment also for clients that do not ask: they list what they changed."""
+    seconds = SOON_SECONDS if intended.wait_seconds is None else intended.wait_seconds
+    if await deps.hub.reached(position, seconds) and intended.wait_seconds is not None:
+        headers["Preference-Applied"] = f"wait={intended.wait_seconds}"
 
 
 def is_dry_run(request: Request[Any, Any, Any]) -> bool:
