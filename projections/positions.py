@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from msgspec import Struct
 
-from domain.position import PositionClosed, PositionObserved
+from domain.position import PositionClosed, PositionObserved, PositionSide
 from projections.projection import Fact, Projection
 from projections.tags import tags_of
 
@@ -18,7 +18,7 @@ class PositionRow(Struct, frozen=True, kw_only=True):
     account: str
     connector: str
     pair: str
-    side: str
+    side: PositionSide
     quantity: Decimal
     entry_price: Decimal | None
     unrealized_pnl: Decimal | None
