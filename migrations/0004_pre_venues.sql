@@ -28,3 +28,6 @@ create index on questions (account, connector) where answered_at is null;
 
 grant select, insert, delete on questions to aviary_writer;
 grant select, update, delete on questions to aviary_worker;
+
+-- What is owed beside orders, which are never `new` here: few rows, looked for at every turn.
+create index on open_effects (account) where status = 'new' and kind is not null;

@@ -32,6 +32,14 @@ class VenueUnreachable(Exception):  # noqa: N818 - says what is known: nothing
     """No answer, or one that proves nothing (timeout, cut connection, 5xx). Outcome unknown."""
 
 
+class VenueBusy(VenueUnreachable):
+    """The venue wants fewer requests; nothing else is known."""
+
+    def __init__(self, text: str, retry_after_seconds: float = 5.0) -> None:
+        super().__init__(text)
+        self.retry_after_seconds = retry_after_seconds
+
+
 class OrderRequest(Struct, frozen=True, kw_only=True):
     client_order_id: str
     pair: str

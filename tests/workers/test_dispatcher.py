@@ -29,7 +29,7 @@ from domain.order_messages import PlaceOrder
 from tests.postgres_fixture import Database
 from workers.dispatching.context import Outside
 from workers.dispatching.dispatcher import Dispatcher, DispatcherLimits
-from workers.dispatching.reconciling import our_orders
+from workers.dispatching.naming import find_orders
 from workers.projecting.following import run_projector
 from workers.running.pulse import Pulse
 from workers.tools.seed import seed
@@ -220,10 +220,12 @@ def test_an_order_is_ours_before_any_read_model_knows_it(
 ) -> None:
     database = migrated()
 
-    async def ask(*names: str) -> frozenset[str]:
+    async def ask(*names: str) -> dict[str, str]:
         async with await connect_async(database.app_dsn, WRITER_OPTIONS) as connection:
-            return await our_orders(connection, names)
+            return await find_orders(connection, names)
 
     with _log(database) as committer:
         name = _place(committer, "unseen")  # No projector runs.
-        assert asyncio.run(ask(name, "someone-elses")) == {name}
+        assert asyncio.run(ask(name, "someone-elses", "")) == {name: name}
+        # Venues that take shorter names know it by its beginning.
+        assert asyncio.run(ask(name[:20], name[:10], "av" + "7" * 18)) == {name[:20]: name}

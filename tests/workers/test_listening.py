@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -49,6 +49,16 @@ class Stream:
         await asyncio.sleep(DEADLINE_SECONDS)
 
 
+class Everyone:
+    """Whatever is named is ours."""
+
+    async def canonical(self, name: str) -> str:
+        return name
+
+    async def all_canonical(self, names: Sequence[str]) -> Mapping[str, str]:
+        return {name: name for name in names}
+
+
 def _filled(name: str) -> VenueOrder:
     return VenueOrder(
         client_order_id=name,
@@ -74,16 +84,13 @@ def test_orders_whose_fills_are_awaited_do_not_hold_up_the_stream(
     for request in (*opening(PLACE.account), request_for(f"order-{NAME}", place, "filled")):
         assert committer.execute(request).receipt.outcome == "accepted"
     venue: Any = Stream()
-    desk = Desk(PLACE.account, "paper", venue, Recorder(committer, Counter()))
-
-    async def everyone(_name: str) -> bool:
-        return True
+    desk = Desk(PLACE.account, "paper", venue, Recorder(committer, Counter()), Everyone())
 
     async def nothing() -> None:
         return None
 
     async def listen() -> None:
-        listener = asyncio.create_task(Listener(desk, everyone, nothing, lambda _name: False).run())
+        listener = asyncio.create_task(Listener(desk, nothing).run())
         async with asyncio.timeout(DEADLINE_SECONDS):
             while NAME not in desk.filled:  # noqa: ASYNC110 - a record is no event
                 await asyncio.sleep(0.01)

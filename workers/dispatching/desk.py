@@ -1,57 +1,80 @@
 """One account at one venue, as the dispatcher acts for it: the venue, and the way to record."""
 
-import base64
+import asyncio
+import time
 from collections import Counter, OrderedDict
 from decimal import Decimal
-from functools import lru_cache
-from typing import Any
 
-from adapters.venues.port import Venue, VenueOrder, VenueTrade
-from commands.request import COMMAND_ID_BYTES, Command, Outcome
+from msgspec import structs
+
+from adapters.venues.port import Venue, VenueBusy, VenueOrder, VenueTrade
+from commands.request import Command, Outcome
 from domain import order
 from domain.amounts import plus
 from domain.log import Fence
 from domain.order_messages import RecordAccepted, RecordClosed, RecordFill
+from workers.dispatching.naming import Naming, command_id_in, remember
 from workers.dispatching.recording import Recorder
 
-_PREFIX = "av"
-_ID_LENGTH = 28
-_REMEMBERED_MAX = 50_000
 ZERO = Decimal(0)
 
 
-@lru_cache(maxsize=4096)
-def command_id_in(client_order_id: str) -> str | None:
-    """The command that placed an order, read back from its client order id; None if not ours."""
-    if len(client_order_id) != _ID_LENGTH or not client_order_id.startswith(_PREFIX):
-        return None
-    encoded = client_order_id.removeprefix(_PREFIX).upper() + "======"
-    try:
-        decoded = base64.b32decode(encoded)
-    except ValueError:
-        return None
-    return decoded.hex() if len(decoded) == COMMAND_ID_BYTES else None
-
-
-def remember(memory: OrderedDict[str, Any], name: str, value: object) -> None:
-    """Keep the latest ones only."""
-    memory[name] = value
-    memory.move_to_end(name)
-    while len(memory) > _REMEMBERED_MAX:
-        memory.popitem(last=False)
-
-
 class Desk:
-    def __init__(self, account: str, connector: str, venue: Venue, recorder: Recorder) -> None:
+    def __init__(
+        self,
+        account: str,
+        connector: str,
+        venue: Venue,
+        recorder: Recorder,
+        names: Naming,
+        secret_id: str = "",
+    ) -> None:
         self.account = account
         self.connector = connector
         self.venue = venue
         self.recorder = recorder
+        self.names = names
+        self.secret_id = secret_id
+        """With which the venue was made; empty where it needs none."""
+        self.task: asyncio.Task[None] | None = None
+        """Looks after it."""
+        self.is_settled = asyncio.Event()
+        """It was compared with its venue once, or could not be."""
+        self.acting: set[str] = set()
+        """Keys of the effects that are acted upon now."""
+        self.is_idle = asyncio.Event()
+        self.is_idle.set()
+        self.reconciling = asyncio.Lock()
+        self.touched = asyncio.Event()
+        """Holdings may be other than before: fills, a connection, a comparison."""
+        self.paused_until = 0.0
+        """Monotonic seconds: the venue wants fewer requests."""
         self.filled: OrderedDict[str, Decimal] = OrderedDict()
         """What the log holds of our orders' fills, as far as this process has recorded it."""
         self._accepted: OrderedDict[str, None] = OrderedDict()
         self._trades: OrderedDict[str, None] = OrderedDict()
         """Recorded by this process: the same trade seen again costs nothing."""
+
+    def begin(self, key: str) -> None:
+        """An effect is acted upon."""
+        self.acting.add(key)
+        self.is_idle.clear()
+
+    def end(self, key: str) -> None:
+        self.acting.discard(key)
+        if not self.acting:
+            self.is_idle.set()
+
+    @property
+    def is_paused(self) -> bool:
+        return time.monotonic() < self.paused_until
+
+    def heed(self, error: Exception) -> None:
+        """Send nothing for a while where the venue asked for that."""
+        if isinstance(error, VenueBusy):
+            self.counts["venue_busy"] += 1
+            until = time.monotonic() + error.retry_after_seconds
+            self.paused_until = max(self.paused_until, until)
 
     @property
     def counts(self) -> Counter[str]:
@@ -75,9 +98,10 @@ class Desk:
             fence=fence,
         )
 
-    async def record_order(self, seen: VenueOrder, *, causation_id: str | None = None) -> None:
+    async def record_order(
+        self, name: str, seen: VenueOrder, *, causation_id: str | None = None
+    ) -> None:
         """Record where an order stands at the venue; its trades are recorded on their own."""
-        name = seen.client_order_id
         if name not in self._accepted and seen.status != "rejected":
             accepted = RecordAccepted(seen.exchange_order_id)
             await self.record(name, accepted, causation_id=causation_id)
@@ -106,10 +130,11 @@ class Desk:
         if outcome.events:
             remember(self.filled, name, plus(self.filled.get(name, ZERO), trade.quantity))
             self.counts["fills"] += 1
+            self.touched.set()
 
     async def record_trades_of(self, pair: str, client_order_id: str) -> int:
         """Ask the venue for an order's trades and record them all; answers how many it knows."""
         trades = await self.venue.trades_of(pair, client_order_id)
         for trade in trades:
-            await self.record_trade(trade)
+            await self.record_trade(structs.replace(trade, client_order_id=client_order_id))
         return len(trades)

@@ -11,22 +11,25 @@ import os
 import socket
 import time
 from collections import Counter, OrderedDict
+from collections.abc import Sequence
 
 import psycopg
 from msgspec import Struct
 
 from adapters.postgres.connect import WRITER_OPTIONS, connect_async
-from adapters.postgres.leases import drop_leases, take_leases
+from adapters.postgres.leases import drop_leases
 from adapters.venues.port import VenueRefused, VenueUnreachable
 from commands.committer import Committer
 from commands.request import LeaseLost
 from projections.effect import EffectRow
-from workers.dispatching import effects, sending
+from workers.dispatching import answering, effects, sending
+from workers.dispatching.attending import Attendant
 from workers.dispatching.context import Context, Outside
-from workers.dispatching.desk import Desk, remember
-from workers.dispatching.handlers import HANDLERS
-from workers.dispatching.listening import Listener
-from workers.dispatching.reconciling import our_orders, reconcile
+from workers.dispatching.desk import Desk
+from workers.dispatching.desks import Desks, shut
+from workers.dispatching.effects import Place
+from workers.dispatching.handlers import HANDLERS, NEED_NO_DESK
+from workers.dispatching.naming import Names
 from workers.dispatching.recording import Recorder
 from workers.projecting.projector import CHANNEL
 from workers.running.pulse import Pulse
@@ -35,15 +38,24 @@ _log = logging.getLogger(__name__)
 SETTLED_SECONDS = 10.0
 ROUND_SECONDS = 0.01
 """Rounds come no faster, so that what falls due together is fetched together."""
-DESKS_SECONDS = 0.1
 
 
 class DispatcherLimits(Struct, frozen=True):
     window_seconds: float = 5.0
     lease_seconds: float = 10.0
     in_flight_max: int = 64
+    """Effects of one desk that are acted upon at once."""
+    retrying_max: int = 256
+    """With so many of its effects waiting to be tried again, a desk begins nothing new."""
     retry_first_seconds: float = 0.5
     retry_max_seconds: float = 30.0
+
+
+class Retry(Struct, frozen=True):
+    place: Place
+    at: float
+    """Monotonic seconds, as all here."""
+    next_pause: float
 
 
 class Dispatcher:
@@ -56,55 +68,67 @@ class Dispatcher:
         limits: DispatcherLimits = DispatcherLimits(),  # noqa: B008 - frozen
     ) -> None:
         self._dsn = dsn
-        self._committer = committer
         self._outside = outside
-        self._counts: Counter[str] = Counter()
-        self._recorder = Recorder(committer, self._counts)
         self._pulse = pulse
         self._limits = limits
         self._holder = f"{socket.gethostname()}:{os.getpid()}:{time.time_ns()}"
+        self._counts: Counter[str] = Counter()
+        self._recorder = Recorder(committer, self._counts)
+        self._committer = committer
         self._wake = asyncio.Event()
-        self._desks: dict[tuple[str, str], Desk] = {}
-        self._leases: dict[str, int] = {}
-        self._leased_at = 0.0
-        self._desks_at = 0.0
-        self._accounts_tried: set[str] = set()
-        self._desks_missing: set[str] = set()
-        self._listeners: list[asyncio.Task[None]] = []
-        self._sending: set[str] = set()
-        self._retries: dict[str, tuple[float, float]] = {}
-        """Effect key to (when to try again, the pause after that), in monotonic seconds."""
+        self._acting: dict[str, asyncio.Task[None]] = {}
+        """What is done now, by effect key."""
+        self._interruptible: set[str] = set()
+        """Keys of those that may take long and lose nothing when they are broken off."""
+        self._retries: dict[str, Retry] = {}
         self._settled: OrderedDict[str, tuple[int, int, float]] = OrderedDict()
         """Effect key to (the row's position that was acted on, the position at which the read
         models know what came of it, when to forget it at the latest)."""
         self._projected = 0
-        self._ours: OrderedDict[str, None] = OrderedDict()
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Until `stopping`, then finish what is being sent; raises where a restart is the cure."""
         self._connection = await connect_async(self._dsn, WRITER_OPTIONS)
         self._side = await connect_async(self._dsn, WRITER_OPTIONS)
+        self._names = Names(self._side)
+        self._desks = Desks(
+            self._committer,
+            self._outside,
+            self._names,
+            self._attend,
+            self._holder,
+            self._limits.lease_seconds,
+            self._counts,
+        )
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
-                listening = tasks.create_task(self._listen_for_effects())
+                beside = [
+                    tasks.create_task(self._listen_for_effects()),
+                    tasks.create_task(answering.run(self._dsn, self._desks.ours, self._holder)),
+                ]
                 while not stopping.is_set():
                     await self._round()
                 await self._drain()
-                listening.cancel()
-                for listener in self._listeners:
-                    listener.cancel()
+                for task in (*beside, *self._desks.opening, *self._acting.values()):
+                    task.cancel()
+                await asyncio.gather(*(shut(desk) for desk in self._desks.open.values()))
         finally:
             with contextlib.suppress(psycopg.Error):
                 await drop_leases(self._connection, self._holder)
             await self._connection.close()
             await self._side.close()
-            for desk in self._desks.values():
-                await desk.venue.close()
+            # Only after an error are there any left that are not closed.
+            await asyncio.gather(*(shut(desk) for desk in self._desks.open.values()))
+
+    async def _attend(self, desk: Desk) -> None:
+        await Attendant(desk, self._side).run()
 
     async def _drain(self) -> None:
+        for key in self._interruptible:
+            self._acting[key].cancel()
         give_up_at = time.monotonic() + self._limits.window_seconds
-        while self._sending and time.monotonic() < give_up_at:
+        while self._acting and time.monotonic() < give_up_at:
             self._wake.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), timeout=0.2)
@@ -120,87 +144,76 @@ class Dispatcher:
     async def _round(self) -> None:
         await asyncio.sleep(ROUND_SECONDS)
         self._wake.clear()
-        await self._keep_leases()
-        started = await self._start_due()
+        await self._desks.keep(self._connection, self._tasks)
+        is_full = await self._start_due()
         self._report()
-        if started < self._limits.in_flight_max:
+        if not is_full:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), timeout=self._pause_seconds())
 
     def _pause_seconds(self) -> float:
         now = time.monotonic()
-        waits = [when - now for when, _ in self._retries.values()]
+        waits = [retry.at - now for retry in self._retries.values()]
         return max(0.01, min([0.5, *waits]))
 
-    async def _keep_leases(self) -> None:
-        if time.monotonic() < self._desks_at + DESKS_SECONDS:
-            return
-        desks = await effects.desks(self._connection)
-        self._desks_at = time.monotonic()
-        accounts = sorted({account for account, _ in desks} | {a for a, _ in self._desks})
-        is_due = time.monotonic() - self._leased_at > self._limits.lease_seconds / 3
-        if accounts and (is_due or not set(accounts) <= self._accounts_tried):
-            taken_at = time.monotonic()
-            self._accounts_tried = set(accounts)
-            self._leases = await take_leases(
-                self._connection, accounts, self._holder, self._limits.lease_seconds
-            )
-            self._leased_at = taken_at
-        for account, connector in desks:
-            is_missing = f"{account}/{connector}" in self._desks_missing
-            if (
-                account in self._leases
-                and (account, connector) not in self._desks
-                and not is_missing
-            ):
-                self._open_desk(account, connector)
-
-    def _open_desk(self, account: str, connector: str) -> None:
-        try:
-            venue = self._outside.make_venue(connector, account, {})
-        except LookupError as error:
-            _log.warning("Orders of %s wait: %s", account, error)
-            self._desks_missing.add(f"{account}/{connector}")
-            return
-        desk = Desk(account, connector, venue, Recorder(self._committer, self._counts))
-        self._desks[account, connector] = desk
-        listener = Listener(
-            desk,
-            self._is_ours,
-            lambda: self._reconcile_quietly(desk),
-            lambda name: f"order-{name}" in self._sending,
-        )
-        self._listeners.append(self._tasks.create_task(listener.run()))
-
-    async def _start_due(self) -> int:
+    async def _start_due(self) -> bool:
+        """Begin what is due and has room; answers whether more may be due."""
         now = time.monotonic()
-        waiting = [key for key, (when, _) in self._retries.items() if when > now]
-        free = self._limits.in_flight_max - len(self._sending)
-        ours = [desk for desk in self._desks if desk[0] in self._leases]
-        if free <= 0 or not ours:
-            return 0
         self._forget_settled(now)
-        # Settled rows wait for the projector: they are fetched beyond the limit and passed over.
-        rows = await effects.due(
-            self._connection,
-            sending.now_us(),
-            ours,
-            [*self._sending, *waiting],
-            free + len(self._settled),
-        )
-        started = 0
+        waiting = [key for key, retry in self._retries.items() if retry.at > now]
+        without = [*self._acting, *waiting]
+        rows = await self._due(without)
+        started: Counter[Place] = Counter()
         for effect in rows:
-            desk = self._desks[effect.account, effect.connector]
+            place = (effect.account, effect.connector)
+            room = self._limits.in_flight_max - self._acting_at(place)
             settled_at = self._settled.get(effect.key, (0,))[0]
-            if effect.position <= settled_at or started >= free:
-                continue
-            self._sending.add(effect.key)
-            self._tasks.create_task(self._act(desk, effect, self._leases[effect.account]))
-            started += 1
-        for key in [key for key, (when, _) in self._retries.items() if when <= now]:
-            if key not in self._sending:
+            if effect.position > settled_at and room > 0 and effect.key not in self._acting:
+                self._start(effect)
+                started[place] += 1
+        for key in [key for key, retry in self._retries.items() if retry.at <= now]:
+            if key not in self._acting:
                 del self._retries[key]  # Nothing is owed any more.
-        return started
+        return any(count >= self._limits.in_flight_max for count in started.values())
+
+    async def _due(self, without: Sequence[str]) -> list[EffectRow]:
+        """What is due, of desks with room and of the few effects that need no desk."""
+        retrying = Counter(retry.place for retry in self._retries.values())
+        free = [
+            place
+            for place, desk in self._desks.ours().items()
+            if len(desk.acting) < self._limits.in_flight_max
+            and retrying[place] < self._limits.retrying_max
+            and not desk.is_paused
+        ]
+        # Settled rows wait for the projector: they are fetched beyond the limit and passed over.
+        limit = self._limits.in_flight_max + len(self._settled)
+        now_us, connection = sending.now_us(), self._connection
+        rows = await effects.due(connection, now_us, free, without, limit) if free else []
+        if self._desks.leases:
+            rows += await effects.due_anywhere(
+                connection, now_us, list(self._desks.leases), NEED_NO_DESK, without, limit
+            )
+        return rows
+
+    def _acting_at(self, place: Place) -> int:
+        desk = self._desks.open.get(place)
+        return len(desk.acting) if desk else 0
+
+    def _start(self, effect: EffectRow) -> None:
+        place = (effect.account, effect.connector)
+        desk = self._desks.open.get(place)
+        handler = HANDLERS.get(effect.kind or "")
+        if desk is None and (handler is None or handler.needs_desk):
+            return
+        if desk is not None:
+            desk.begin(effect.key)
+            if effect.kind == "place":
+                length_max = desk.venue.traits.client_order_id_length_max
+                self._names.learn(effect.client_order_id, length_max)
+        if handler is not None and handler.is_interruptible:
+            self._interruptible.add(effect.key)
+        self._acting[effect.key] = self._tasks.create_task(self._act(desk, effect))
 
     def _forget_settled(self, now: float) -> None:
         """Once projected, or after a while: the log refuses what is done already."""
@@ -210,67 +223,65 @@ class Dispatcher:
                 return
             del self._settled[key]
 
-    async def _act(self, desk: Desk, effect: EffectRow, lease: int) -> None:
+    async def _act(self, desk: Desk | None, effect: EffectRow) -> None:
+        recorder = desk.recorder if desk else self._recorder
         is_done = False
         try:
-            is_done = await self._do(desk, effect, lease)
+            is_done = await self._do(desk, recorder, effect)
         except (VenueUnreachable, VenueRefused) as error:
+            if desk is not None:
+                desk.heed(error)
             _log.warning("%s of %s: %s", effect.kind, effect.key, error)
         except LeaseLost:
-            desk.counts["leases_lost"] += 1
-            self._leased_at = 0.0  # Take it again, or learn that it is another's.
+            self._counts["leases_lost"] += 1
+            self._desks.doubt()
         except psycopg.Error:
             raise
         except Exception:  # noqa: BLE001 - one order must not stop the others
-            desk.counts["effects_failed"] += 1
+            self._counts["effects_failed"] += 1
             _log.exception("%s of %s failed and is tried again", effect.kind, effect.key)
         finally:
-            self._sending.discard(effect.key)
+            self._acting.pop(effect.key, None)
+            self._interruptible.discard(effect.key)
+            if desk is not None:
+                desk.end(effect.key)
+        self._note(effect, recorder, is_done=is_done)
+        self._wake.set()
+
+    def _note(self, effect: EffectRow, recorder: Recorder, *, is_done: bool) -> None:
         if is_done:
             self._retries.pop(effect.key, None)
             until = time.monotonic() + SETTLED_SECONDS
-            self._settled[effect.key] = (effect.position, desk.recorder.recorded_up_to, until)
+            self._settled[effect.key] = (effect.position, recorder.recorded_up_to, until)
             self._settled.move_to_end(effect.key)
-        else:
-            _, pause = self._retries.get(effect.key, (0, self._limits.retry_first_seconds))
-            again = time.monotonic() + pause
-            self._retries[effect.key] = (again, min(2 * pause, self._limits.retry_max_seconds))
-        self._wake.set()
+            return
+        former = self._retries.get(effect.key)
+        pause = former.next_pause if former else self._limits.retry_first_seconds
+        self._retries[effect.key] = Retry(
+            place=(effect.account, effect.connector),
+            at=time.monotonic() + pause,
+            next_pause=min(2 * pause, self._limits.retry_max_seconds),
+        )
 
-    async def _do(self, desk: Desk, effect: EffectRow, lease: int) -> bool:
-        if effect.kind is None or effect.kind not in HANDLERS:
+    async def _do(self, desk: Desk | None, recorder: Recorder, effect: EffectRow) -> bool:
+        handler = HANDLERS.get(effect.kind or "")
+        if handler is None:
             raise ValueError(f"Nothing here can do {effect.kind!r} of {effect.key}.")
-        if effect.kind == "place":
-            remember(self._ours, effect.client_order_id, None)
         context = Context(
             account=effect.account,
             connector=effect.connector,
-            lease=lease,
+            lease=self._desks.leases[effect.account],
             at_desk=desk,
-            recorder=desk.recorder,
+            recorder=recorder,
             side=self._side,
             outside=self._outside,
             window_seconds=self._limits.window_seconds,
         )
-        return await HANDLERS[effect.kind].act(context, effect)
-
-    async def _reconcile_quietly(self, desk: Desk) -> None:
-        try:
-            await reconcile(desk, self._side)
-        except (VenueUnreachable, VenueRefused) as error:
-            desk.counts["reconciliations_failed"] += 1
-            _log.warning("Reconciling %s at %s: %s", desk.account, desk.connector, error)
-
-    async def _is_ours(self, client_order_id: str) -> bool:
-        if client_order_id in self._ours:
-            return True
-        if client_order_id not in await our_orders(self._side, [client_order_id]):
-            return False
-        remember(self._ours, client_order_id, None)
-        return True
+        return await handler.act(context, effect)
 
     def _report(self) -> None:
-        detail: dict[str, int] = {"sending": len(self._sending), "retrying": len(self._retries)}
+        detail = {"acting": len(self._acting), "retrying": len(self._retries)}
         detail.update(self._counts)
-        missing = ", ".join(sorted(self._desks_missing))
-        self._pulse.beat(f"no venue: {missing}" if missing else "running", detail=detail)
+        detail["desks"] = len(self._desks.open)
+        detail["desks_missing"] = len(self._desks.missing)
+        self._pulse.beat(self._desks.state(), detail=detail)

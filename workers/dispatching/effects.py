@@ -1,4 +1,4 @@
-"""Reads open effects: which desks have any, what is due, what rests at a venue."""
+"""Reads what a dispatcher goes by: who may trade where, what is owed, what rests at a venue."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -25,45 +25,101 @@ cross join lateral (
     limit %(limit)s
 ) as due
 order by due.due_us
-limit %(limit)s
 """
 # One index step a desk, however many rows each has.
-_DESKS = """
-with recursive desks as (
+_OWING = """
+with recursive places as (
     (select account, connector from open_effects order by account, connector limit 1)
     union all
     select next.account, next.connector
-    from desks
+    from places
     cross join lateral (
         select account, connector
         from open_effects
-        where (account, connector) > (desks.account, desks.connector)
+        where (account, connector) > (places.account, places.connector)
         order by account, connector
         limit 1
     ) as next
 )
-select account, connector from desks
+select account, connector from places
+"""
+# As `credential.may_trade` says: a credential in force, or a connector that came with the account
+# and was not taken away since.
+_STANDING = """
+select c.account, c.connector, c.secret_id
+from credentials c
+join accounts a on a.key = c.account and a.generation = c.generation
+where a.is_open and c.is_active
+union all
+select a.key, given.connector, ''
+from accounts a
+cross join lateral jsonb_array_elements_text(a.connectors) as given (connector)
+left join credentials c
+    on c.account = a.key and c.connector = given.connector and c.generation = a.generation
+where a.is_open and (c.key is null or not (c.is_active or c.is_deleted))
+"""
+# Orders are never `new` here: these are the few other rows, which have an index of their own.
+_DUE_ANYWHERE = """
+select row_to_json(t)::text
+from open_effects t
+where status = 'new'
+    and kind = any(%(kinds)s)
+    and account = any(%(accounts)s)
+    and due_us <= %(now_us)s
+    and not key = any(%(without)s)
+order by due_us
+limit %(limit)s
 """
 _OPEN = """
 select row_to_json(t)::text from open_effects t
 where account = %s and connector = %s and status = 'open'
 """
 _decode = msgspec.json.Decoder(EffectRow).decode
+Place = tuple[str, str]
+"""Account and connector."""
 
 
-async def desks(connection: psycopg.AsyncConnection[Any]) -> list[tuple[str, str]]:
-    """(account, connector) of everything that is open."""
-    return await (await connection.execute(_DESKS)).fetchall()
+async def owing(connection: psycopg.AsyncConnection[Any]) -> list[Place]:
+    """Where something is open."""
+    return await (await connection.execute(_OWING)).fetchall()
+
+
+async def standing(connection: psycopg.AsyncConnection[Any]) -> dict[Place, str]:
+    """Where there may be trading, and the id of the secret to do it with; empty where none is."""
+    found = await connection.execute(_STANDING)
+    return {(account, connector): secret_id async for account, connector, secret_id in found}
+
+
+async def due_anywhere(
+    connection: psycopg.AsyncConnection[Any],
+    now_us: int,
+    accounts: Sequence[str],
+    kinds: Sequence[str],
+    without: Sequence[str],
+    limit: int,
+) -> list[EffectRow]:
+    """Due effects of these kinds and accounts, at whatever connector."""
+    found = await connection.execute(
+        _DUE_ANYWHERE,
+        {
+            "accounts": list(accounts),
+            "kinds": list(kinds),
+            "now_us": now_us,
+            "without": list(without),
+            "limit": limit,
+        },
+    )
+    return [_decode(text) for (text,) in await found.fetchall()]
 
 
 async def due(
     connection: psycopg.AsyncConnection[Any],
     now_us: int,
-    desks: Sequence[tuple[str, str]],
+    desks: Sequence[Place],
     without: Sequence[str],
     limit: int,
 ) -> list[EffectRow]:
-    """What these (account, connector) should act on now, the longest due first.
+    """What these should act on now, `limit` of each at most, the longest due first.
 
     Without the named keys.
     """
@@ -86,3 +142,11 @@ async def resting(
     """Orders that the log says are open at the venue."""
     found = await connection.execute(_OPEN, (account, connector))
     return [_decode(text) for (text,) in await found.fetchall()]
+
+
+async def has_resting(
+    connection: psycopg.AsyncConnection[Any], account: str, connector: str
+) -> bool:
+    found = await connection.execute(f"select exists ({_OPEN})", (account, connector))
+    row = await found.fetchone()
+    return bool(row and row[0])

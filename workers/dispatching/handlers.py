@@ -18,13 +18,15 @@ class Handler(Struct, frozen=True):
     act: Callable[[Context, EffectRow], Awaitable[bool]]
     needs_desk: bool = True
     """Those that need none work before the account has a credential in force."""
+    is_interruptible: bool = False
+    """It may take long, and is broken off when the process is to stop."""
 
 
 HANDLERS: Mapping[str, Handler] = {
     "place": Handler(sending.place),
     "resolve": Handler(sending.resolve),
     "cancel": Handler(sending.cancel),
-    "reconcile": Handler(reconciling.handle),
+    "reconcile": Handler(reconciling.handle, is_interruptible=True),
     "check_credential": Handler(credentials.check, needs_desk=False),
     "set_leverage": Handler(perpetuals.set_leverage),
     "set_position_mode": Handler(perpetuals.set_position_mode),

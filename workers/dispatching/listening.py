@@ -8,10 +8,13 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
+from typing import assert_never
 
 import psycopg
+from msgspec import structs
 
 from adapters.venues.port import (
+    HoldingsChanged,
     OrderUpdate,
     StreamConnected,
     TradeUpdate,
@@ -20,6 +23,7 @@ from adapters.venues.port import (
     VenueRefused,
     VenueUnreachable,
 )
+from domain.order import stream
 from workers.dispatching.desk import Desk
 
 _log = logging.getLogger(__name__)
@@ -28,7 +32,6 @@ PAUSE_FIRST_SECONDS = 0.2
 PAUSE_MAX_SECONDS = 30.0
 IN_FLIGHT_MAX = 512
 ZERO = Decimal(0)
-IsOurs = Callable[[str], Awaitable[bool]]
 
 
 class Listener:
@@ -37,14 +40,10 @@ class Listener:
     def __init__(
         self,
         desk: Desk,
-        is_ours: IsOurs,
-        on_connected: Callable[[], Awaitable[None]],
-        is_sending: Callable[[str], bool],
+        on_connected: Callable[[], Awaitable[object]],
     ) -> None:
         self._desk = desk
-        self._is_ours = is_ours
         self._on_connected = on_connected
-        self._is_sending = is_sending
         self._slots = asyncio.Semaphore(IN_FLIGHT_MAX)
 
     async def run(self) -> None:
@@ -84,42 +83,49 @@ class Listener:
                 self._desk.counts["stream_connects"] += 1
                 await self._on_connected()
             case TradeUpdate(trade):
-                if await self._is_ours(trade.client_order_id):
-                    await self._desk.record_trade(trade)
-                else:
+                name = await self._desk.names.canonical(trade.client_order_id)
+                if name is None:
                     self._desk.counts["foreign_trades"] += 1
+                else:
+                    await self._desk.record_trade(structs.replace(trade, client_order_id=name))
             case OrderUpdate(order):
                 await self._order(order)
+            case HoldingsChanged():
+                self._desk.touched.set()
+            case _:
+                assert_never(update)
 
     async def _order(self, order: VenueOrder) -> None:
-        name = order.client_order_id
-        if order.status == "open" and self._is_sending(name):
-            return  # The acknowledgement under way says the same.
-        if not await self._is_ours(name):
+        name = await self._desk.names.canonical(order.client_order_id)
+        if name is None:
             self._desk.counts["foreign_orders"] += 1
             return
-        if order.status != "open" and not await self._has_all_fills(order):
+        is_sending = stream(name) in self._desk.acting
+        if order.status == "open" and is_sending:
+            return  # The acknowledgement under way says the same.
+        if order.status != "open" and not await self._has_all_fills(name, order):
             return  # Its row stays live, so the next reconciliation asks again.
-        if not (order.status == "filled" and self._is_sending(name)):
-            await self._desk.record_order(order)
+        if not (order.status == "filled" and is_sending):
+            await self._desk.record_order(name, order)
 
-    async def _has_all_fills(self, order: VenueOrder) -> bool:
+    async def _has_all_fills(self, name: str, order: VenueOrder) -> bool:
         """Wait a moment for fills that are under way, then ask for them."""
-        if self._known(order):
+        if self._known(name, order):
             return True
         self._slots.release()  # Those that only wait must not hold up the stream.
         try:
             await asyncio.sleep(GRACE_SECONDS)
         finally:
             await self._slots.acquire()
-        if self._known(order):
+        if self._known(name, order):
             return True
         try:
-            await self._desk.record_trades_of(order.pair, order.client_order_id)
+            await self._desk.record_trades_of(order.pair, name)
         except (VenueUnreachable, VenueRefused) as error:
-            _log.warning("Trades of %s could not be read: %s", order.client_order_id, error)
+            self._desk.heed(error)
+            _log.warning("Trades of %s could not be read: %s", name, error)
             return False
         return True
 
-    def _known(self, order: VenueOrder) -> bool:
-        return self._desk.filled.get(order.client_order_id, ZERO) >= order.filled_quantity
+    def _known(self, name: str, order: VenueOrder) -> bool:
+        return self._desk.filled.get(name, ZERO) >= order.filled_quantity

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import psycopg
+from msgspec import structs
 
-from domain import order, reconciliation
+from domain import reconciliation
 from domain.reconciliation import RecordReconciliation
 from projections.effect import EffectRow
 from workers.dispatching import effects
@@ -21,25 +22,34 @@ PAGE_TRADES = 500
 
 
 async def reconcile(desk: Desk, connection: psycopg.AsyncConnection[Any]) -> tuple[int, int]:
-    """Record what was missed; answers (orders checked, trades seen). May raise VenueUnreachable."""
-    resting = await effects.resting(connection, desk.account, desk.connector)
-    pairs = sorted({effect.pair for effect in resting if effect.pair})
-    trades = await _trades(desk, connection, pairs)
-    open_at_venue = {order.client_order_id for order in await desk.venue.open_orders()}
-    checked = 0
-    for effect in resting:
-        if effect.client_order_id in open_at_venue:
-            continue
-        checked += 1
-        pair, name = effect.pair or "", effect.client_order_id
-        seen = await desk.venue.order(pair, name)
-        if seen is None:
-            desk.counts["vanished"] += 1
-            continue
-        await desk.record_trades_of(pair, name)
-        await desk.record_order(seen, causation_id=str(effect.position))
+    """Record what was missed; answers (orders checked, trades seen).
+
+    May raise VenueUnreachable and VenueRefused. One at a time for each desk.
+    """
+    async with desk.reconciling:
+        resting = await effects.resting(connection, desk.account, desk.connector)
+        pairs = sorted({effect.pair for effect in resting if effect.pair})
+        trades = await _trades(desk, connection, pairs)
+        open_there = {order.client_order_id for order in await desk.venue.open_orders()}
+        known = await desk.names.all_canonical(list(open_there))
+        open_at_venue = {known.get(name, name) for name in open_there}
+        gone = [effect for effect in resting if effect.client_order_id not in open_at_venue]
+        for effect in gone:
+            await _look_up(desk, effect)
     desk.counts["reconciliations"] += 1
-    return checked, trades
+    desk.touched.set()
+    return len(gone), trades
+
+
+async def _look_up(desk: Desk, effect: EffectRow) -> None:
+    """What became of an order that rests with us and not at the venue."""
+    pair, name = effect.pair or "", effect.client_order_id
+    seen = await desk.venue.order(pair, name)
+    if seen is None:
+        desk.counts["vanished"] += 1
+        return
+    await desk.record_trades_of(pair, name)
+    await desk.record_order(name, seen, causation_id=str(effect.position))
 
 
 async def handle(context: Context, effect: EffectRow) -> bool:
@@ -61,8 +71,12 @@ async def _trades(
     cursor, seen, has_more = await _cursor(desk, connection), 0, True
     while has_more:
         page = await desk.venue.trades_since(cursor, pairs, limit=PAGE_TRADES)
-        ours = await our_orders(connection, [trade.client_order_id for trade in page.trades])
-        known = [trade for trade in page.trades if trade.client_order_id in ours]
+        ours = await desk.names.all_canonical([trade.client_order_id for trade in page.trades])
+        known = [
+            structs.replace(trade, client_order_id=ours[trade.client_order_id])
+            for trade in page.trades
+            if trade.client_order_id in ours
+        ]
         desk.counts["foreign_trades"] += len(page.trades) - len(known)
         # Together, so that they share transactions: one by one, a busy hour takes an hour.
         await asyncio.gather(*(desk.record_trade(trade) for trade in known))
@@ -71,20 +85,6 @@ async def _trades(
             await _move_cursor(desk, connection, cursor, page.cursor)
         cursor, has_more = page.cursor, page.has_more
     return seen
-
-
-async def our_orders(
-    connection: psycopg.AsyncConnection[Any], client_order_ids: Sequence[str]
-) -> frozenset[str]:
-    """Those ids that are orders of ours: asked of the log, since read models may be behind it."""
-    streams = [order.stream(name) for name in set(client_order_ids)]
-    found = await connection.execute(
-        """select originator_id from events
-        where originator_id = any(%s) and originator_version = 1""",
-        (streams,),
-        prepare=True,
-    )
-    return frozenset(stream.removeprefix("order-") for (stream,) in await found.fetchall())
 
 
 async def _cursor(desk: Desk, connection: psycopg.AsyncConnection[Any]) -> str | None:

@@ -43,7 +43,7 @@ async def place(context: Context, effect: EffectRow, clock: Callable[[], int] = 
     name = effect.client_order_id
     dispatched = await desk.record(
         name,
-        DispatchOrder(attempt, context.lease, send_by_us),
+        DispatchOrder(attempt, context.lease, send_by_us, effect.account),
         causation_id=causation_id,
         fence=context.fence,
     )
@@ -77,12 +77,13 @@ async def _send(
         return True
     except VenueUnreachable as error:
         crashpoint("dispatcher-after-send")
+        desk.heed(error)
         desk.counts["unknown"] += 1
         unknown = RecordUnknown(str(error), attempt)
         await desk.record(name, unknown, causation_id=causation_id)
         return False
     crashpoint("dispatcher-after-send")
-    await desk.record_order(answer, causation_id=causation_id)
+    await desk.record_order(name, answer, causation_id=causation_id)
     crashpoint("dispatcher-after-record")
     desk.counts["placed"] += 1
     return True
@@ -124,7 +125,7 @@ async def resolve(context: Context, effect: EffectRow) -> bool:
         return True
     if seen is not None:
         desk.counts["found"] += 1
-        await desk.record_order(seen, causation_id=causation_id)
+        await desk.record_order(name, seen, causation_id=causation_id)
         return True
     can_prove = desk.venue.traits.has_request_expiry
     if known_trades or not can_prove or asked_at_us <= definite_from_us:

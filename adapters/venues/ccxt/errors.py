@@ -9,7 +9,7 @@ import json
 import re
 from typing import Literal, NamedTuple
 
-from adapters.venues.port import VenueRefused, VenueUnreachable
+from adapters.venues.port import VenueBusy, VenueRefused, VenueUnreachable
 
 Operation = Literal["place", "cancel", "lookup", "other"]
 
@@ -60,6 +60,9 @@ CLASSES: dict[str, str | None] = {
     "UnsubscribeError": UNKNOWN,
 }
 """Every class of ccxt, by name so that ccxt need not be imported to read this."""
+
+BUSY = frozenset({"RateLimitExceeded", "DDoSProtection"})
+"""Nothing is proven, but the venue wants fewer requests."""
 
 UNPROVEN_WHILE_PLACING = frozenset({"unknown_order"})
 """Codes that are no answer to a placement, so that they prove nothing about it."""
@@ -152,7 +155,9 @@ def translate(error: Exception, operation: Operation) -> Exception:
     if operation == "place" and code in UNPROVEN_WHILE_PLACING:
         code = UNKNOWN
     if code is UNKNOWN:
-        return VenueUnreachable(f"{type(error).__name__}: {text}")
+        is_busy = any(each.__name__ in BUSY for each in type(error).__mro__)
+        unreachable = VenueBusy if is_busy else VenueUnreachable
+        return unreachable(f"{type(error).__name__}: {text}")
     return VenueRefused(code, said or text)
 
 
