@@ -1,4 +1,4 @@
-"""Looks after one desk until cancelled: its private stream, comparisons with its venue, watches.
+"""Looks after one desk until cancelled: its private stream, comparisons with its venue, its watch.
 
 A venue without a private stream is compared often while orders rest there.
 """
@@ -6,8 +6,7 @@ A venue without a private stream is compared often while orders rest there.
 import asyncio
 import logging
 import time
-from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import psycopg
 
@@ -16,42 +15,33 @@ from workers.dispatching import effects
 from workers.dispatching.desk import Desk
 from workers.dispatching.listening import Listener
 from workers.dispatching.reconciling import reconcile
+from workers.dispatching.watching import Watch
 
 _log = logging.getLogger(__name__)
 POLL_SECONDS = 2.0
 IDLE_SECONDS = 60.0
-COALESCE_SECONDS = 0.5
-FIRST_PAUSE_SECONDS = 1.0
-PAUSE_MAX_SECONDS = 30.0
-
-
-class Watch(Protocol):
-    """Looks at something else that the venue holds for a desk's account, and records what is new.
-
-    Made with the desk. A look is asked for when a stream connects, when holdings change, half a
-    second after fills, after every comparison, and whenever somebody sets `desk.touched`. It may
-    raise VenueUnreachable and VenueRefused: then it is asked for again.
-    """
-
-    async def look(self) -> None: ...
-
-
-WATCHES: tuple[Callable[[Desk, psycopg.AsyncConnection[Any]], Watch], ...] = ()
 
 
 class Attendant:
-    def __init__(self, desk: Desk, side: psycopg.AsyncConnection[Any]) -> None:
+    def __init__(
+        self, desk: Desk, side: psycopg.AsyncConnection[Any], funding_seconds: float
+    ) -> None:
         self._desk = desk
         self._side = side
-        self._watches = tuple(make(desk, side) for make in WATCHES)
+        self._watch = Watch(desk, side, funding_seconds)
+        desk.on_change = self._watch.changed
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._look())
+            tasks.create_task(self._watch.run())
             if self._desk.venue.traits.has_user_stream:
-                tasks.create_task(Listener(self._desk, self._compare).run())
+                tasks.create_task(Listener(self._desk, self._connected).run())
             else:
                 tasks.create_task(self._poll())
+
+    async def _connected(self) -> None:
+        await self._compare()
+        self._watch.connected()
 
     async def _compare(self) -> None:
         """Reconcile, as far as the venue answers."""
@@ -76,32 +66,3 @@ class Attendant:
                 await self._compare()
                 compared_at = time.monotonic()
             await asyncio.sleep(POLL_SECONDS)
-
-    async def _look(self) -> None:
-        """Once for all that happened within a moment; again, ever later, where the venue fails."""
-        pause_seconds = FIRST_PAUSE_SECONDS
-        while True:
-            await self._desk.touched.wait()
-            await asyncio.sleep(COALESCE_SECONDS)
-            self._desk.touched.clear()
-            if all([await self._is_seen(watch) for watch in self._watches]):
-                pause_seconds = FIRST_PAUSE_SECONDS
-                continue
-            self._desk.touched.set()
-            await asyncio.sleep(pause_seconds)
-            pause_seconds = min(2 * pause_seconds, PAUSE_MAX_SECONDS)
-
-    async def _is_seen(self, watch: Watch) -> bool:
-        try:
-            await watch.look()
-        except psycopg.Error:
-            raise
-        except (VenueUnreachable, VenueRefused) as error:
-            self._desk.heed(error)
-            _log.warning("Looking at %s at %s: %s", self._desk.account, self._desk.connector, error)
-            return False
-        except Exception:  # noqa: BLE001 - one look must not stop the others
-            self._desk.counts["looks_failed"] += 1
-            _log.exception("Looking at %s at %s", self._desk.account, self._desk.connector)
-            return False
-        return True

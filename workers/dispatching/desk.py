@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections import Counter, OrderedDict
+from collections.abc import Callable
 from decimal import Decimal
 
 from msgspec import structs
@@ -45,8 +46,8 @@ class Desk:
         self.is_idle = asyncio.Event()
         self.is_idle.set()
         self.reconciling = asyncio.Lock()
-        self.touched = asyncio.Event()
-        """Holdings may be other than before: fills, a connection, a comparison."""
+        self.on_change: Callable[[], None] = lambda: None
+        """Called when holdings may be other than before: fills, the venue's word, a comparison."""
         self.paused_until = 0.0
         """Monotonic seconds: the venue wants fewer requests."""
         self.filled: OrderedDict[str, Decimal] = OrderedDict()
@@ -130,7 +131,7 @@ class Desk:
         if outcome.events:
             remember(self.filled, name, plus(self.filled.get(name, ZERO), trade.quantity))
             self.counts["fills"] += 1
-            self.touched.set()
+            self.on_change()
 
     async def record_trades_of(self, pair: str, client_order_id: str) -> int:
         """Ask the venue for an order's trades and record them all; answers how many it knows."""

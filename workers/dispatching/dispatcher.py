@@ -47,6 +47,8 @@ class DispatcherLimits(Struct, frozen=True):
     """Effects of one desk that are acted upon at once."""
     retrying_max: int = 256
     """With so many of its effects waiting to be tried again, a desk begins nothing new."""
+    funding_seconds: float = 3600.0
+    """Between two looks for funding payments."""
     retry_first_seconds: float = 0.5
     retry_max_seconds: float = 30.0
 
@@ -122,7 +124,7 @@ class Dispatcher:
             await asyncio.gather(*(shut(desk) for desk in self._desks.open.values()))
 
     async def _attend(self, desk: Desk) -> None:
-        await Attendant(desk, self._side).run()
+        await Attendant(desk, self._side, self._limits.funding_seconds).run()
 
     async def _drain(self) -> None:
         for key in self._interruptible:

@@ -91,7 +91,7 @@ class Listener:
             case OrderUpdate(order):
                 await self._order(order)
             case HoldingsChanged():
-                self._desk.touched.set()
+                self._desk.on_change()
             case _:
                 assert_never(update)
 

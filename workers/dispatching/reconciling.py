@@ -37,7 +37,7 @@ async def reconcile(desk: Desk, connection: psycopg.AsyncConnection[Any]) -> tup
         for effect in gone:
             await _look_up(desk, effect)
     desk.counts["reconciliations"] += 1
-    desk.touched.set()
+    desk.on_change()
     return len(gone), trades
 
 
