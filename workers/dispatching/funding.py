@@ -1,25 +1,26 @@
-"""Reads an account's funding payments from its venue: for every new desk, and every hour.
+"""Reads an account's funding payments from its venue: at each (re)connect, and every hour or so.
 
 What was read and recorded moves a cursor; killed in between, the same payments are read again and
 count once.
 """
 
 import asyncio
+import contextlib
 import logging
-import time
 from typing import Any, cast
 
 import psycopg
 
-from adapters.venues.port import FundingPayment, PerpetualVenue, VenueRefused
+from adapters.venues.port import FundingPayment, PerpetualVenue, VenueRefused, VenueUnreachable
 from commands.crashpoint import crashpoint
 from domain import funding
 from domain.funding import RecordFunding
 from workers.dispatching.desk import Desk
 
 _log = logging.getLogger(__name__)
-EVERY_SECONDS = 3600.0
 PAGE_PAYMENTS = 500
+RETRY_FIRST_SECONDS = 1.0
+RETRY_MAX_SECONDS = 60.0
 _PAIRS = """
 select pair from positions where account = %(account)s and connector = %(connector)s
 union
@@ -37,33 +38,47 @@ where funding_cursors.cursor = %s
 
 
 class FundingWatch:
-    """Of one desk; at a spot venue there is nothing to read."""
-
     def __init__(
-        self,
-        desk: Desk,
-        side: psycopg.AsyncConnection[Any],
-        every_seconds: float = EVERY_SECONDS,
+        self, desk: Desk, side: psycopg.AsyncConnection[Any], every_seconds: float
     ) -> None:
         self._desk = desk
         self._side = side
         self._every_seconds = every_seconds
         self._about = (desk.account, desk.connector)
-        self._due_at = 0.0
+        self._due = asyncio.Event()
+        self._due.set()
 
-    async def look(self) -> None:
-        """At once for a new desk, then every hour. Raises VenueUnreachable: it is called again."""
-        is_perpetual = self._desk.venue.traits.is_perpetual
-        if not is_perpetual or time.monotonic() < self._due_at:
-            return
-        try:
-            await self.read()
-        except VenueRefused as error:
-            # What the venue refuses now it will refuse in a minute: not before it is time again.
-            self._desk.counts["funding_reads_refused"] += 1
-            _log.warning("Funding payments of %s at %s: %s", *self._about, error)
-        self._due_at = time.monotonic() + self._every_seconds
-        asyncio.get_running_loop().call_later(self._every_seconds, self._desk.touched.set)
+    def wake(self) -> None:
+        """The venue was away: payments may have been made meanwhile."""
+        self._due.set()
+
+    async def run(self) -> None:
+        """Until cancelled. The venue's faults are waited out; only the store's go up."""
+        retry_seconds = RETRY_FIRST_SECONDS
+        pause_seconds = self._every_seconds
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._due.wait(), pause_seconds)
+            self._due.clear()
+            pause_seconds = self._every_seconds
+            try:
+                await self.read()
+                retry_seconds = RETRY_FIRST_SECONDS
+                continue
+            except psycopg.Error:
+                raise
+            except VenueRefused as error:
+                # Not before it is time again: what it refuses now it will refuse in a minute.
+                _log.warning("Funding payments of %s at %s: %s", *self._about, error)
+            except VenueUnreachable as error:
+                self._desk.heed(error)
+                _log.warning("Funding payments of %s at %s: %s", *self._about, error)
+                pause_seconds = min(retry_seconds, self._every_seconds)
+            except Exception:  # noqa: BLE001 - one venue must not stop the others
+                _log.exception("The funding payments of %s at %s could not be read", *self._about)
+                pause_seconds = min(retry_seconds, self._every_seconds)
+            self._desk.counts["funding_reads_failed"] += 1
+            retry_seconds = min(2 * retry_seconds, RETRY_MAX_SECONDS)
 
     async def read(self) -> int:
         """Record what is new; answers how many the venue told."""

@@ -7,6 +7,7 @@ Quantities are base units; times integer UTC microseconds, waits seconds.
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
@@ -26,6 +27,7 @@ from workers.dispatching.desk import Desk
 from workers.dispatching.reconciling import reconcile
 from workers.dispatching.sending import now_us
 
+_log = logging.getLogger(__name__)
 ZERO = Decimal(0)
 TEXT_MAX = 300
 _ROWS = """
@@ -62,11 +64,16 @@ Place = tuple[str, PositionSide]
 
 
 class Pace(Struct, frozen=True):
-    apart_seconds: float = 2.0
+    gather_seconds: float = 0.5
+    """After a first sign of change: more of them are coming."""
+    apart_seconds: float = 1.5
+    """Between the end of a look and the next one, whatever happens."""
     idle_seconds: float = 60.0
     confirm_seconds: float = 5.0
     confirm_max_seconds: float = 60.0
     projector_seconds: float = 3.0
+    retry_first_seconds: float = 0.5
+    retry_max_seconds: float = 30.0
 
 
 class Figures(Struct, frozen=True):
@@ -77,8 +84,6 @@ class Figures(Struct, frozen=True):
 
 
 class PositionWatch:
-    """Of one desk; at a spot venue there is nothing to see."""
-
     def __init__(
         self,
         desk: Desk,
@@ -89,43 +94,59 @@ class PositionWatch:
         self._side = side
         self._pace = pace
         self._about = (desk.account, desk.connector)
+        self._signs = asyncio.Event()
+        self._signs.set()
         self._recorded: dict[Place, Held | None] = {}
         """By this process: the read model may not show it yet."""
         self._candidates: Mapping[str, Figures] = {}
         """Differences, and missing baselines, that must stand still to count."""
         self._confirm_at = 0.0
         self._confirm_pause = pace.confirm_seconds
-        self._looked_at = -pace.apart_seconds
-        self._next: asyncio.TimerHandle | None = None
 
-    async def look(self) -> None:
-        """Raises what the venue raises; the rows then stay, and it is noted since when."""
-        if not self._desk.venue.traits.is_perpetual:
-            return
-        await asyncio.sleep(self._looked_at + self._pace.apart_seconds - time.monotonic())
-        self._looked_at = time.monotonic()
-        try:
-            await self._look()
-        except (VenueUnreachable, VenueRefused) as error:
-            await self._failed(str(error))
-            raise
-        self._plan()
+    def wake(self) -> None:
+        """Something may have changed: a fill, a message of the venue's, a new connection."""
+        self._signs.set()
 
-    def _plan(self) -> None:
-        """The next look that nothing else asks for."""
-        wait_seconds = self._pace.idle_seconds
+    async def run(self) -> None:
+        """Until cancelled. The venue's faults are waited out; only the store's go up."""
+        retry_seconds = self._pace.retry_first_seconds
+        while True:
+            await self._wait()
+            try:
+                await self._look()
+            except (VenueUnreachable, VenueRefused) as error:
+                self._desk.heed(error)
+                await self._failed(str(error))
+            except psycopg.Error:
+                raise
+            except Exception as error:  # noqa: BLE001 - one venue must not stop the others
+                _log.exception("The positions of %s at %s could not be read", *self._about)
+                await self._failed(type(error).__name__)
+            else:
+                retry_seconds = self._pace.retry_first_seconds
+                await asyncio.sleep(self._pace.apart_seconds)
+                continue
+            await asyncio.sleep(retry_seconds)
+            retry_seconds = min(2 * retry_seconds, self._pace.retry_max_seconds)
+            self._signs.set()
+
+    async def _wait(self) -> None:
+        """For a sign, for the time to confirm, or for the next look that is due anyway."""
+        limit_seconds = self._pace.idle_seconds
         if self._candidates:
-            wait_seconds = min(wait_seconds, max(0.0, self._confirm_at - time.monotonic()))
-        if self._next is not None:
-            self._next.cancel()
-        loop = asyncio.get_running_loop()
-        self._next = loop.call_later(wait_seconds, self._desk.touched.set)
+            limit_seconds = min(limit_seconds, max(0.0, self._confirm_at - time.monotonic()))
+        try:
+            await asyncio.wait_for(self._signs.wait(), limit_seconds)
+        except TimeoutError:
+            return
+        await asyncio.sleep(self._pace.gather_seconds)
 
     async def _look(self) -> None:
         confirming: Mapping[str, Figures] = {}
         if self._candidates and time.monotonic() >= self._confirm_at:
             confirming = self._candidates
             await reconcile(self._desk, self._side)
+        self._signs.clear()  # A sign that comes from here on may be of what is not seen now.
         asked_at_us = now_us()
         seen = await cast("PerpetualVenue", self._desk.venue).positions()
         await self._record(seen, asked_at_us)
@@ -134,6 +155,7 @@ class PositionWatch:
 
     async def _failed(self, text: str) -> None:
         self._desk.counts["position_looks_failed"] += 1
+        _log.warning("Positions of %s at %s: %s", *self._about, text)
         await self._side.execute(_FAILED, (*self._about, now_us(), text[:TEXT_MAX]))
 
     async def _record(self, seen: Sequence[Position], asked_at_us: int) -> None:
