@@ -83,6 +83,10 @@ class Diagnostics(Struct, frozen=True, kw_only=True):
     websocket_status: str
 
 
+class NoDiagnostics(Struct, frozen=True):
+    error: str
+
+
 class Restarted(Struct, frozen=True, omit_defaults=True):
     success: bool
     message: str | None = None

@@ -27,6 +27,7 @@ from api.market_feed_schemas import (
     Diagnostics,
     FollowBody,
     FollowedPair,
+    NoDiagnostics,
     RecentTrades,
     Restarted,
     TradesAsked,
@@ -152,14 +153,15 @@ async def remove_pair(request: Request[Any, Any, Any]) -> Reply:
     opt=_READ
     | {
         "operation": Operation(
-            "How the connector's feeds are; `account_name` is passed over.", {200: Diagnostics}
+            "How the connector's feeds are; `account_name` is passed over.",
+            {200: (Diagnostics, NoDiagnostics)},
         )
     },
 )
 async def diagnostics(request: Request[Any, Any, Any], connector_name: FromPath[str]) -> Reply:
     deps = deps_of(request)
     if (unknown := _unknown(deps, connector_name)) is not None:
-        return Reply(_encode({"error": unknown}))
+        return Reply(_encode(NoDiagnostics(unknown)))
     feeds = [feed for feed in deps.feeds.of(connector_name) if isinstance(feed, Feed)]
     is_ready = bool(feeds) and all(feed.is_fresh for feed in feeds)
     seen = Diagnostics(

@@ -1,7 +1,8 @@
 """The writing side of one WebSocket: one frame at a time, answers before data.
 
-Clients take the next frame after what they asked for its answer. So from the moment a message is
-taken until it is answered no data frame is begun. Nothing is queued: who writes waits.
+Clients take the next frame after what they asked for its answer. So no data frame is begun while a
+message is being answered, nor for a quarter of a second after: who subscribes to several things
+asks for the next one then. Nothing is queued: who writes waits.
 """
 
 import asyncio
@@ -14,6 +15,9 @@ from api import wire
 
 STALL_SECONDS = 20.0
 BACKLOG_BYTES = 64 * 1024
+QUIET_SECONDS = 0.25
+QUIET_MAX_SECONDS = 1.0
+"""Of messages that follow one another; data is not held back for ever by a client that talks."""
 
 
 class Stalled(Exception):  # noqa: N818 - says what is so
@@ -29,29 +33,44 @@ class Outlet:
         self._lock = asyncio.Lock()
         self._is_answered = asyncio.Event()
         self._is_answered.set()
+        self._now = asyncio.get_running_loop().time
+        self._asked_at = self._quiet_until = self._pushed_at = 0.0
 
     @asynccontextmanager
     async def answering(self) -> AsyncIterator[None]:
         """While a message is being answered; there is one at a time."""
+        now = self._now()
+        if self._quiet_until <= self._pushed_at:
+            self._asked_at = now
         self._is_answered.clear()
         try:
             yield
         finally:
+            self._quiet_until = min(self._now() + QUIET_SECONDS, self._asked_at + QUIET_MAX_SECONDS)
             self._is_answered.set()
 
     async def answer(self, text: str) -> None:
         async with self._lock:
             await self._write(text)
 
-    async def push(self, text: str, is_wanted: Callable[[], bool] = lambda: True) -> None:
-        """Send data when no message is being answered, if it is still wanted then."""
-        while True:
+    async def push(
+        self, make: Callable[[], list[str]], is_wanted: Callable[[], bool] = lambda: True
+    ) -> None:
+        """Send what `make` answers once data may be sent, while it is wanted."""
+        texts: list[str] | None = None
+        while texts is None or texts:
             await self._is_answered.wait()
+            await asyncio.sleep(max(0.0, self._quiet_until - self._now()))
             async with self._lock:
-                if self._is_answered.is_set():
-                    if is_wanted():
-                        await self._write(text)
+                if not self._is_answered.is_set() or self._now() < self._quiet_until:
+                    continue
+                if texts is None:
+                    texts = make()
+                if not is_wanted():
                     return
+                if texts:
+                    self._pushed_at = self._now()
+                    await self._write(texts.pop(0))
 
     async def close(self, code: int, reason: str, within_seconds: float) -> None:
         """Say goodbye if the client still listens, else cut the connection."""

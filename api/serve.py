@@ -71,7 +71,7 @@ def configured(settings: Settings, app: Litestar) -> uvicorn.Config:
         http=Wire,
         ws=SocketWire,
         ws_max_size=SOCKET_MESSAGE_BYTES_MAX,
-        ws_ping_interval=None,  # A client that waits with reading is no dead one; see api/outlet.py.
+        ws_ping_interval=None,  # A client that pauses is no dead one; see api/outlet.py.
         ws_per_message_deflate=False,
         lifespan="on",
         access_log=False,

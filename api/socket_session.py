@@ -177,7 +177,7 @@ class Session:
                 for due in [held for held in self._held.values() if held.due <= now]:
                     await self._give(due)
                 await self._until_due()
-            await self._outlet.push(_error("Authentication failed"))
+            await self._outlet.push(lambda: [_error("Authentication failed")])
             await self._outlet.close(_LOGIN_FAILED, "Authentication failed", CLOSE_SECONDS)
         except Stalled:
             client = self._scope["client"]
@@ -195,12 +195,11 @@ class Session:
 
         if held.feed.is_over:
             text = _error(f"{held.id} ended: {held.feed.refusal}.", held.id)
-            await self._outlet.push(text, is_wanted)
+            await self._outlet.push(lambda: [text], is_wanted)
             if is_wanted():
                 self._drop(held.id)
             return
-        for text in held.take(self._loop.time()):
-            await self._outlet.push(text, is_wanted)
+        await self._outlet.push(lambda: held.take(self._loop.time()), is_wanted)
 
     async def _is_allowed(self) -> bool:
         """Beats when it is time, and looks then whether the credential still holds."""
@@ -213,7 +212,7 @@ class Session:
             return False
         except psycopg.Error as error:
             _log.warning("Whether a credential holds is not known now: %s", error)
-        await self._outlet.push(frames.frame("heartbeat"))
+        await self._outlet.push(lambda: [frames.frame("heartbeat")])
         return True
 
     async def _until_due(self) -> None:

@@ -43,8 +43,8 @@ async def market_data(socket: WebSocket[Any, Any, Any]) -> None:
         text = "The store does not answer, so nobody can be let in. Try again shortly."
         await _refuse(deps.sockets, outlet, _TRY_LATER, text)
         return
-    if (text := deps.sockets.full(caller.name)) is not None:
-        await _refuse(deps.sockets, outlet, _TRY_LATER, text)
+    if (full := deps.sockets.full(caller.name)) is not None:
+        await _refuse(deps.sockets, outlet, _TRY_LATER, full)
         return
     await _serve(deps.sockets, socket, outlet, caller, first)
 

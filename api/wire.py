@@ -41,6 +41,7 @@ class SocketWire(WebSocketsSansIOProtocol):
         super().__init__(*args, **kwargs)
         self.logger = logging.getLogger("uvicorn.socket")
         self.logger.setLevel(logging.WARNING)
+        self.conn.logger, self.conn.debug = self.logger, False
 
     async def run_asgi(self) -> None:
         extensions = cast("dict[str, Any]", self.scope.setdefault("extensions", {}))

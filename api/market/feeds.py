@@ -90,7 +90,11 @@ class Feeds:
 
     def of(self, connector: str | None = None) -> list[AnyFeed]:
         """All that run, or those of one connector; that is no use of them."""
-        return [f for f in self._feeds.values() if connector is None or f.connector == connector]
+        return [
+            feed
+            for feed in self._feeds.values()
+            if not feed.is_over and connector in (None, feed.connector)
+        ]
 
     def remove(self, connector: str, pair: str) -> bool:
         """Stop the pair's feed, whoever listens; False where there is none."""
@@ -140,11 +144,16 @@ class Feeds:
 
     def _begin(self, feed: _Kind) -> _Kind:
         self._venues.check(feed.connector)
+        self._stop_refused()
         if len(self._feeds) >= self._feeds_max:
             self._make_room()
         self._feeds[feed.key] = feed
         feed.start()
         return feed
+
+    def _stop_refused(self) -> None:
+        for key in [feed.key for feed in self._feeds.values() if feed.state == "refused"]:
+            self._stop(key, "refused")
 
     def _make_room(self) -> None:
         idle = [feed for feed in self._feeds.values() if not feed.listeners]
@@ -165,8 +174,7 @@ class Feeds:
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(self._cleanup_seconds)
-            for key, feed in list(self._feeds.items()):
-                if feed.state == "refused":
-                    self._stop(key, "refused")
-                elif feed.idle_seconds >= self._idle_seconds:
-                    self._stop(key, "idle")
+            self._stop_refused()
+            for feed in self.of():
+                if feed.idle_seconds >= self._idle_seconds:
+                    self._stop(feed.key, "idle")
