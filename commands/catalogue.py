@@ -58,14 +58,6 @@ def _decide_order(
     return order.decide(command, state, order_guards.guards_of(command, guards))
 
 
-def _decide_reconciliation(
-    command: reconciliation.Command,
-    state: reconciliation.Reconciliation,
-    guards: Sequence[account.Account],
-) -> tuple[reconciliation.Event, ...]:
-    return reconciliation.decide(command, state, guards[0] if guards else account.Account())
-
-
 def _decide_perpetual(
     command: perpetual.Command, state: perpetual.Perpetual, guards: Sequence[Any]
 ) -> tuple[perpetual.Event, ...]:
@@ -132,9 +124,9 @@ AGGREGATES: Mapping[str, Aggregate] = {
     ),
     "reconciliation": Aggregate(
         reconciliation.Reconciliation(),
-        _decide_reconciliation,
+        lambda command, state, _guards: reconciliation.decide(command, state),
         reconciliation.evolve,
-        reconciliation.guards,
+        _no_guards,
         reconciliation.routing,
         "reconciliations",
     ),

@@ -1,16 +1,14 @@
 """The comparisons of one account's orders and trades with a venue's, for one day (UTC).
 
-A stream of its own for each day: the account's stream guards every order and must stay short.
+A stream of its own for each day: the account's stream guards every order and must stay short. What
+is live at a venue is compared whatever the account may still do there, so nothing guards this.
 """
 
 from typing import assert_never
 
 from msgspec import Struct
 
-from domain.account import Account
-from domain.account import stream as account_stream
 from domain.log import Routing
-from domain.refusal import Refused
 
 DAY_US = 86_400_000_000
 
@@ -63,15 +61,9 @@ def stream(account: str, connector: str, due_us: int) -> str:
     return f"reconciliation-{account}/{connector}/{due_us // DAY_US}"
 
 
-def guards(command: Command) -> tuple[str, ...]:
-    return (account_stream(command.account),) if isinstance(command, RequestReconciliation) else ()
-
-
-def decide(command: Command, state: Reconciliation, account: Account) -> tuple[Event, ...]:
+def decide(command: Command, state: Reconciliation) -> tuple[Event, ...]:
     match command:
         case RequestReconciliation(name, connector, due_us):
-            if connector not in account.connectors:
-                raise Refused("unknown_connector", f"There is no connector {connector!r} here.")
             return () if state.is_wanted else (ReconciliationRequested(name, connector, due_us),)
         case RecordReconciliation(name, connector, orders_checked, trades_seen):
             if not state.is_wanted:

@@ -54,5 +54,5 @@ PROJECTION = Projection(
     tags_of(AccountOpened, ConnectorAdded, AccountDeleted),
     keys,
     evolve,
-    is_keyed_by_stream=True,
 )
+"""Read by the dispatcher, so it follows the log only."""

@@ -104,5 +104,5 @@ PROJECTION = Projection(
     tags_of(credential.Event),
     keys,
     evolve,
-    is_keyed_by_stream=True,
 )
+"""Read by the dispatcher, so it follows the log only."""

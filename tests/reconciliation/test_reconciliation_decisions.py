@@ -1,6 +1,5 @@
 """Decisions of one account's comparisons with a venue."""
 
-from domain.account import AccountOpened, ConnectorAdded
 from domain.reconciliation import (
     DAY_US,
     Reconciled,
@@ -11,7 +10,6 @@ from domain.reconciliation import (
 )
 from tests.given import given
 
-ACCOUNT = (AccountOpened("main"), ConnectorAdded("main", "paper"))
 REQUESTED = ReconciliationRequested("main", "paper", 60)
 DONE = Reconciled("main", "paper", 3, 2)
 ASK = RequestReconciliation("main", "paper", 60)
@@ -19,19 +17,15 @@ RECORD = RecordReconciliation("main", "paper", 3, 2, asked_at=3)
 
 
 def test_a_reconciliation_is_requested() -> None:
-    given().guarded_by(*ACCOUNT).when(ASK).then(REQUESTED)
-
-
-def test_no_reconciliation_with_an_unknown_connector() -> None:
-    given().guarded_by(ACCOUNT[0]).when(ASK).refused("unknown_connector")
+    given().when(ASK).then(REQUESTED)
 
 
 def test_a_wanted_reconciliation_is_not_wanted_twice() -> None:
-    given(REQUESTED).guarded_by(*ACCOUNT).when(ASK).then_nothing()
+    given(REQUESTED).when(ASK).then_nothing()
 
 
 def test_after_a_reconciliation_the_next_one_may_be_requested() -> None:
-    given(REQUESTED, DONE).guarded_by(*ACCOUNT).when(ASK).then(REQUESTED)
+    given(REQUESTED, DONE).when(ASK).then(REQUESTED)
 
 
 def test_a_wanted_reconciliation_is_recorded() -> None:
