@@ -5,6 +5,7 @@ streams. Nothing awaits between the two, so nobody sees what is not durable.
 """
 
 import asyncio
+import secrets
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -43,6 +44,8 @@ class Exchange:
         self.accounts: dict[str, Account] = {}
         """By API key."""
         self.clock_offset_ms = 0
+        self.listen_keys: dict[str, str] = {}
+        """Account by its listen key (futures)."""
         self.lives: dict[tuple[Market, str], asyncio.Task[None]] = {}
         """Books that move by themselves."""
         self.publish: Publish = lambda _market, _events, _trades: None
@@ -69,6 +72,15 @@ class Exchange:
     def add_account(self, account: Account) -> None:
         self.accounts[account.key] = account
         self._ledger.put(account.key, account)
+
+    def listen_key(self, account: str) -> str:
+        """The account's key, made when it has none."""
+        for key, owner in self.listen_keys.items():
+            if owner == account:
+                return key
+        key = secrets.token_hex(32)
+        self.listen_keys[key] = account
+        return key
 
     def revoke(self, key: str) -> None:
         self._ledger.forget(self.accounts.pop(key), key)
@@ -173,17 +185,7 @@ class Exchange:
             if symbol != name or not position.amount:
                 continue
             payment = (-position.amount * mark * rate).quantize(Decimal("1E-8"))
-            self.margin.pay(
-                Income(
-                    account=account,
-                    symbol=name,
-                    kind="FUNDING_FEE",
-                    amount=payment,
-                    asset="USDT",
-                    time_ms=now_ms,
-                    transaction_id=len(self.margin.incomes) + 1,
-                )
-            )
+            self.margin.pay(account, name, "FUNDING_FEE", payment, now_ms)
             row = (name, side, position.amount, position.entry_price)
             engine.tell(self.margin.told(account, "FUNDING_FEE", row))
             paid += 1

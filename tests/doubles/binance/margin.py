@@ -14,6 +14,7 @@ from tests.doubles.binance.records import (
     ZERO,
     HoldingsEvent,
     Income,
+    IncomeKind,
     NewOrder,
     Order,
     Position,
@@ -89,10 +90,27 @@ class Margin:
                 held += notional / self.leverage_of(account, order.symbol)
         return self.wallets.get(account, ZERO) - held
 
-    def pay(self, income: Income) -> None:
-        """Book a payment into the wallet, or out of it."""
-        self.wallets[income.account] = self.wallets.get(income.account, ZERO) + income.amount
-        self._touched_wallets.add(income.account)
+    def pay(
+        self,
+        account: str,
+        symbol: str,
+        kind: IncomeKind,
+        amount: Decimal,
+        now_ms: int,
+    ) -> None:
+        """Book an amount into the wallet, or out of it; nothing where it is 0."""
+        if not amount:
+            return
+        self.deposit(account, amount)
+        income = Income(
+            account=account,
+            symbol=symbol,
+            kind=kind,
+            amount=amount,
+            asset=ASSET,
+            time_ms=now_ms,
+            transaction_id=len(self.incomes) + 1,
+        )
         self.incomes.append(income)
         self._new_incomes.append(income)
 
@@ -141,7 +159,8 @@ class Margin:
         position.updated_ms = now_ms
         rate = (MAKER_FEE if is_maker else TAKER_FEE)["futures"]
         fee = (price * quantity * rate).quantize(_DUST)
-        self.deposit(order.account, realized - fee)
+        self.pay(order.account, order.symbol, "REALIZED_PNL", realized, now_ms)
+        self.pay(order.account, order.symbol, "COMMISSION", -fee, now_ms)
         return Moved(fee, ASSET, realized)
 
     def holdings_event(self, order: Order) -> HoldingsEvent | None:

@@ -102,15 +102,17 @@ class Position(Struct):
     updated_ms: int = 0
 
 
+IncomeKind = Literal["FUNDING_FEE", "COMMISSION", "REALIZED_PNL"]
+
+
 class Income(Struct, frozen=True, kw_only=True):
     account: str
     symbol: str
-    kind: Literal["FUNDING_FEE", "COMMISSION", "REALIZED_PNL"]
+    kind: IncomeKind
     amount: Decimal
     asset: str
     time_ms: int
     transaction_id: int
-    trade_id: str = ""
 
 
 class RequestRow(Struct, frozen=True, kw_only=True):

@@ -6,7 +6,6 @@ On one port a path tells the market: `/ws` and `/stream` are spot, `/public`, `/
 
 import asyncio
 import json
-import secrets
 from contextlib import suppress
 from typing import Any
 
@@ -34,26 +33,15 @@ class Sockets:
     )
 
     def __init__(self, exchange: Exchange) -> None:
-        self.listen_keys: dict[str, str] = {}
-        """Account by its listen key (futures)."""
         self._exchange = exchange
         self._hub = Hub(exchange)
         self._subscriptions = 0
 
-    def listen_key(self, account: str) -> str:
-        """The account's key, made when it has none."""
-        for key, owner in self.listen_keys.items():
-            if owner == account:
-                return key
-        key = secrets.token_hex(32)
-        self.listen_keys[key] = account
-        return key
-
     def end_listen_key(self, account: str) -> None:
         """Close the account's futures user stream for good, as after an hour without renewal."""
-        for key, owner in tuple(self.listen_keys.items()):
+        for key, owner in tuple(self._exchange.listen_keys.items()):
             if owner == account:
-                del self.listen_keys[key]
+                del self._exchange.listen_keys[key]
                 now_ms = self._exchange.now_ms()
                 for connection in tuple(self._hub.users.get(("futures", account), ())):
                     connection.send({"e": "listenKeyExpired", "E": now_ms, "listenKey": key})
@@ -110,8 +98,8 @@ class Sockets:
         named += request.query.get("streams", "").split("/")
         key = request.query.get("listenKey", "")
         for name in (*named, key):
-            if name in self.listen_keys:
-                connection.account = self.listen_keys[name]
+            if name in self._exchange.listen_keys:
+                connection.account = self._exchange.listen_keys[name]
                 listeners = self._hub.users.setdefault((market, connection.account), set())
                 listeners.add(connection)
             elif "@" in name or name.startswith("!"):

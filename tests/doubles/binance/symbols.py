@@ -134,15 +134,15 @@ def _filters(symbol: Symbol) -> list[dict[str, Any]]:
     return [
         {
             "filterType": "PRICE_FILTER",
-            "minPrice": fixed(symbol.tick),
-            "maxPrice": fixed(symbol.price_max),
-            "tickSize": fixed(symbol.tick),
+            "minPrice": amount(symbol.market, symbol.tick),
+            "maxPrice": amount(symbol.market, symbol.price_max),
+            "tickSize": amount(symbol.market, symbol.tick),
         },
         {
             "filterType": "LOT_SIZE",
-            "minQty": fixed(symbol.quantity_min),
-            "maxQty": fixed(symbol.quantity_max),
-            "stepSize": fixed(symbol.lot),
+            "minQty": amount(symbol.market, symbol.quantity_min),
+            "maxQty": amount(symbol.market, symbol.quantity_max),
+            "stepSize": amount(symbol.market, symbol.lot),
         },
     ]
 
@@ -214,12 +214,12 @@ def _perpetual(symbol: Symbol) -> dict[str, Any]:
             *_filters(symbol),
             {
                 "filterType": "MARKET_LOT_SIZE",
-                "minQty": fixed(symbol.quantity_min),
-                "maxQty": fixed(symbol.market_quantity_max),
-                "stepSize": fixed(symbol.lot),
+                "minQty": short(symbol.quantity_min),
+                "maxQty": short(symbol.market_quantity_max),
+                "stepSize": short(symbol.lot),
             },
             {"filterType": "MAX_NUM_ORDERS", "limit": 200},
-            {"filterType": "MIN_NOTIONAL", "notional": str(symbol.notional_min)},
+            {"filterType": "MIN_NOTIONAL", "notional": short(symbol.notional_min)},
         ],
         "orderTypes": ["LIMIT", "MARKET"],
         "timeInForce": ["GTC", "IOC", "FOK", "GTX"],
@@ -229,3 +229,12 @@ def _perpetual(symbol: Symbol) -> dict[str, Any]:
 def fixed(number: Decimal) -> str:
     """With eight decimals, as spot writes every amount."""
     return f"{number:.8f}"
+
+
+def short(number: Decimal) -> str:
+    """Without trailing zeros, as futures write amounts."""
+    return f"{number.normalize():f}" if number else "0"
+
+
+def amount(market: Market, number: Decimal) -> str:
+    return fixed(number) if market == "spot" else short(number)

@@ -4,15 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 from tests.doubles.binance.records import ZERO, Order, PublicTrade, Trade
-from tests.doubles.binance.symbols import Market, fixed
-
-
-def amount(market: Market, number: Decimal) -> str:
-    return fixed(number) if market == "spot" else short(number)
-
-
-def short(number: Decimal) -> str:
-    return f"{number.normalize():f}" if number else "0"
+from tests.doubles.binance.symbols import Market, amount, fixed, short
 
 
 def order(order: Order) -> dict[str, Any]:
