@@ -16,6 +16,7 @@ from adapters.settings import Settings, load
 from adapters.values import BadSetting
 from workers.feeding import commands as feed_commands
 from workers.running import names
+from workers.tools import vault
 from workers.tools.schema_app import schema
 
 app = typer.Typer(
@@ -133,6 +134,7 @@ def _run_async(work: Coroutine[object, object, None]) -> None:
 def migrate() -> None:
     """Bring the schema up to date and write the first events."""
     from adapters.postgres.log import PostgresLog
+    from commands.recounting import recount_if_behind
     from workers.running.database import database, migrate_for
     from workers.running.processes import make_committer
     from workers.tools.seed import seed
@@ -142,6 +144,8 @@ def migrate() -> None:
         for name in migrate_for(dsns):
             err.print(f"Applied {name}")
         store = PostgresLog(dsns.app)
+        if recount_if_behind(store):
+            err.print("Counted the log's orders")
         committer = make_committer(settings, store)
         seed(committer)
         committer.close()
@@ -156,29 +160,23 @@ def _bar(what: str) -> Progress:
 
 @app.command()
 def rebuild(
-    name: Annotated[str, typer.Argument(help="A read model's name.")] = "",
-    every: Annotated[bool, typer.Option("--all", help="All read models.")] = False,
+    name: Annotated[str, typer.Argument(help="A read model's name, or tallies.")] = "",
+    every: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
 ) -> None:
-    """Build read models again from position 0 and swap them in."""
-    from projections import PROJECTIONS
-    from workers.projecting.rebuild import rebuild as run
+    """Build read models again from position 0 and swap them in; count tallies again."""
     from workers.running.database import database
+    from workers.tools.rebuilding import NAMES
+    from workers.tools.rebuilding import rebuild as run
 
-    chosen = [p for p in PROJECTIONS if every or p.name == name]
+    chosen = [one for one in NAMES if every or one == name]
     if not chosen:
-        known = ", ".join(p.name for p in PROJECTIONS)
-        raise typer.BadParameter(f"{name!r} is no read model; there are: {known}; or --all")
+        raise typer.BadParameter(f"{name!r} is none of {', '.join(NAMES)}; or --all")
     with database(_settings()) as dsns:
-        for projection in chosen:
-            with _bar(projection.name) as bar:
+        for one in chosen:
+            with _bar(one) as bar:
                 task = bar.add_task("")
-                position = run(
-                    dsns.owner,
-                    dsns.app,
-                    projection,
-                    lambda at, head: bar.update(task, completed=at, total=head),  # noqa: B023
-                )
-            err.print(f"{projection.name}: swapped in at position {position}")
+                text = run(dsns, one, lambda at, head: bar.update(task, completed=at, total=head))  # noqa: B023
+            err.print(text)
 
 
 @app.command()
@@ -283,6 +281,7 @@ def health(
 
 
 app.add_typer(feed_commands.group(_settings), name="feed")
+app.add_typer(vault.group(_settings), name="vault")
 
 
 @app.command()

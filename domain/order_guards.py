@@ -84,7 +84,8 @@ def guards_of(command: Command, states: Sequence[Any]) -> Guards:
             return Guards(*states)
         case PlaceOrder():
             *folded, held, counted, closes = states
-            return Guards(*folded, counted=counted, position=held, closes=closes)
+            found = Guards(*folded)
+            return structs.replace(found, counted=counted, position=held, closes=closes)
         case DispatchOrder():
             return Guards(*states)
         case _:

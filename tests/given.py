@@ -80,8 +80,8 @@ class Given(Struct, frozen=True):
         ]
         if aggregate.counting is not None:
             keys = aggregate.counting.keys(command, state)
-            counts = [*self.counts, *(tally.decode(key, None) for key in keys)]
-            guards += counts[: len(keys)]
+            empty = [tally.decode(key, None) for key in keys]
+            guards += [*self.counts, *empty[len(self.counts) :]]
         try:
             return Decision(aggregate.decide(command, state, guards))
         except Refused as refusal:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from hypothesis import strategies as st
+from msgspec import structs
 
 from commands.codec import tag_of
 from domain.account import AccountDeleted, AccountOpened, ConnectorAdded
@@ -26,6 +27,7 @@ from domain.order_messages import (
     CloseStarted,
     Command,
     DispatchOrder,
+    Extent,
     OrderAccepted,
     OrderCancelled,
     OrderDispatched,
@@ -92,6 +94,27 @@ WITHDRAWN = OrderWithdrawn()
 CANCELLED = OrderCancelled("", "us")
 EXPIRED = OrderExpired("GTD")
 UNDELIVERABLE = OrderUndeliverable(5)
+
+
+def close_of(client_order_id: str, extent: Extent = "full", quantity: str = "1.0") -> PlaceOrder:
+    """Return the order that closes a LONG position in BTC-USDT at the market."""
+    return structs.replace(
+        PLACE,
+        side="SELL",
+        order_type="MARKET",
+        quantity=Decimal(quantity),
+        price=None,
+        position_action="CLOSE",
+        client_order_id=client_order_id,
+        closing=extent,
+    )
+
+
+def holding(quantity: str, asked_at_us: int = 1) -> PositionObserved:
+    """Return what the venue shows of a LONG position in BTC-USDT."""
+    return PositionObserved(
+        "main", "paper", "BTC-USDT", "LONG", Decimal(quantity), None, None, None, asked_at_us
+    )
 
 
 def fill_of(trade_id: str, quantity: str, price: str = "50000", fee: str = "0.1") -> RecordFill:
