@@ -61,7 +61,7 @@ async def wait_for_outcome(
     give_up_at = time.monotonic() + seconds
     while True:
         position = deps.hub.position
-        found = await in_thread(_look, deps.store, stream, secret_id)
+        found = await in_thread(look, deps.store, stream, secret_id)
         left = give_up_at - time.monotonic()
         if found is not None or left <= 0:
             return found
@@ -69,7 +69,7 @@ async def wait_for_outcome(
         await asyncio.sleep(_PAUSE_SECONDS)
 
 
-def _look(store: Store, stream: str, secret_id: str) -> Checked | None:
+def look(store: Store, stream: str, secret_id: str) -> Checked | None:
     events = ((stored.position, decode_recorded(stored)) for stored in store.read_stream(stream))
     return outcome_of(events, secret_id)
 
