@@ -29,6 +29,10 @@ def public_venue(settings: Settings, name: str) -> PublicVenue:
         from adapters.venues.paper.public import PaperMarket
 
         return PaperMarket(settings.paper_url, token=settings.paper_token)
+    if _is_in_ccxt(name):
+        from adapters.venues.ccxt.public import CcxtMarket
+
+        return CcxtMarket(settings, name)
     raise _unserved(settings, name)
 
 
@@ -42,7 +46,18 @@ def private_venue(
         return PaperVenue(
             settings.paper_url, account, token=settings.paper_token, connections_max=256
         )
+    if _is_in_ccxt(name):
+        from adapters.venues.ccxt.perpetual import CcxtPerpetualVenue
+        from adapters.venues.ccxt.private import CcxtVenue
+
+        kind = CcxtPerpetualVenue if connectors()[name].is_perpetual else CcxtVenue
+        return kind(settings, name, credential)
     raise _unserved(settings, name)
+
+
+def _is_in_ccxt(name: str) -> bool:
+    connector = connectors().get(name)
+    return connector is not None and connector.ccxt is not None
 
 
 def _unserved(settings: Settings, name: str) -> NoVenue:

@@ -11,14 +11,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.venues.binance_house import binance, binance_perpetual
 from tests.venues.paper_house import paper
 from tests.venues.stage import House, Scene
 
 Run = Callable[[Callable[[Scene], Awaitable[None]]], None]
 Opening = Callable[[Path], AbstractContextManager[House]]
 
-SPOT: dict[str, Opening] = {"paper": paper}
-PERPETUAL: dict[str, Opening] = {}
+SPOT: dict[str, Opening] = {"binance": binance, "paper": paper}
+PERPETUAL: dict[str, Opening] = {"binance_perpetual": binance_perpetual}
 
 
 @contextmanager

@@ -15,6 +15,8 @@ from typing import Any
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
+import aiohttp
+
 from adapters.settings import Settings
 from adapters.venues.connectors import Connector, connectors
 
@@ -89,7 +91,9 @@ def shared(settings: Settings, name: str) -> Shared:
     return here[key]
 
 
-def bare(common: Shared, credential: Mapping[str, str] | None = None) -> Exchange:
+def bare(
+    common: Shared, credential: Mapping[str, str] | None = None, *, is_exact: bool = True
+) -> Exchange:
     """An object without markets, whose owner closes it. Imports ccxt."""
     connector = connectors()[common.name]
     if connector.ccxt is None:
@@ -103,7 +107,7 @@ def bare(common: Shared, credential: Mapping[str, str] | None = None) -> Exchang
             | {"defaultType": connector.ccxt.default_type},
         }
     )
-    exchange.number = str
+    exchange.number = str if is_exact else float
     if connector.ccxt.is_sandbox:
         exchange.set_sandbox_mode(True)
     _connect(common, exchange)
@@ -131,6 +135,14 @@ def _connect(common: Shared, exchange: Exchange) -> None:
     exchange.ssl_context = common.ssl_context
 
 
+def session(exchange: Exchange) -> aiohttp.ClientSession:
+    """For a socket of our own to the same venue."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(ssl=exchange.ssl_context or True),
+        cookie_jar=aiohttp.DummyCookieJar(),
+    )
+
+
 def redirected(urls: Any, to: str) -> Any:
     """The same tree of URLs with another scheme, host and port; sockets stay sockets."""
     if isinstance(urls, dict):
@@ -146,8 +158,8 @@ def redirected(urls: Any, to: str) -> Any:
 
 def _authorise(connector: Connector, exchange: Exchange, credential: Mapping[str, str]) -> None:
     """Put each field of a credential where ccxt looks for it."""
-    assert connector.ccxt is not None
-    for field, target in connector.ccxt.credentials.items():
+    targets = connector.ccxt.credentials if connector.ccxt is not None else {}
+    for field, target in targets.items():
         value = credential.get(field)
         if target is None or not value:
             continue

@@ -20,9 +20,9 @@ class Manner(Struct, frozen=True, kw_only=True):
     id_form: IdForm = "text"
     id_prefix: str = ""
     """The venue wants every client order id to begin so."""
-    can_look_up_by_client_id: bool = False
-    """Otherwise orders are found by the venue's id, or by reading through open and closed ones."""
-    can_cancel_by_client_id: bool = False
+    by_client_id: frozenset[Literal["lookup", "cancel"]] = frozenset()
+    """What ccxt does by client order id; the rest goes by the venue's own number, which is found by
+    reading through open and closed orders."""
     has_request_expiry: bool = False
     """A request carries a time after which the venue refuses it, and ccxt lets us set it."""
     lookup_lag_us: int = 10_000_000
@@ -30,53 +30,50 @@ class Manner(Struct, frozen=True, kw_only=True):
     pages_trades_by_id: bool = False
     """From a trade's number on; otherwise from a time on, with a day as the beginning."""
     trades_page_max: int = 100
-    can_ask_permissions: bool = False
-    post_only_is_a_type: bool = False
-    """LIMIT_MAKER is a type of its own; otherwise a limit order with `postOnly`."""
     is_proven: bool = False
     """By the contract suite against a server that speaks the venue's protocol."""
 
 
+_CANCEL: frozenset[Literal["lookup", "cancel"]] = frozenset({"cancel"})
+_LOOKUP: frozenset[Literal["lookup", "cancel"]] = frozenset({"lookup"})
+_BOTH = _CANCEL | _LOOKUP
 _BINANCE = Manner(
     id_length_max=36,
-    can_look_up_by_client_id=True,
-    can_cancel_by_client_id=True,
+    by_client_id=_BOTH,
     has_request_expiry=True,  # timestamp + recvWindow
     lookup_lag_us=5_000_000,
     pages_trades_by_id=True,
     trades_page_max=1000,
-    can_ask_permissions=True,
     is_proven=True,
 )
-_BY_CLIENT_ID = {"can_look_up_by_client_id": True, "can_cancel_by_client_id": True}
 
 MANNERS: dict[str, Manner] = {
-    "backpack": Manner(id_form="number", can_cancel_by_client_id=True),
+    "backpack": Manner(id_form="number", by_client_id=_CANCEL),
     "binance": _BINANCE,
     "binanceusdm": _BINANCE,
-    "bingx": Manner(id_length_max=40, can_cancel_by_client_id=True),
-    "bitget": Manner(id_length_max=50, **_BY_CLIENT_ID),
-    "bitrue": Manner(**_BY_CLIENT_ID),
-    "bitstamp": Manner(id_length_max=36, can_look_up_by_client_id=True),
+    "bingx": Manner(id_length_max=40, by_client_id=_CANCEL),
+    "bitget": Manner(id_length_max=50, by_client_id=_BOTH),
+    "bitrue": Manner(by_client_id=_BOTH),
+    "bitstamp": Manner(id_length_max=36, by_client_id=_LOOKUP),
     "btcmarkets": Manner(),
     "bybit": Manner(id_length_max=36),
     "coinbase": Manner(id_length_max=36),
-    "derive": Manner(can_cancel_by_client_id=True),
+    "derive": Manner(by_client_id=_CANCEL),
     "dydx": Manner(id_form="number"),
     "foxbit": Manner(id_form="digits", id_length_max=18),
     "gate": Manner(id_length_max=30, id_prefix="t-"),
     "gemini": Manner(id_length_max=36),
-    "grvt": Manner(id_form="digits", id_length_max=18, **_BY_CLIENT_ID),
-    "htx": Manner(id_length_max=64, **_BY_CLIENT_ID),
-    "hyperliquid": Manner(id_form="hex", id_length_max=34, **_BY_CLIENT_ID),
-    "kraken": Manner(id_length_max=18, **_BY_CLIENT_ID),
-    "kucoin": Manner(id_length_max=40, **_BY_CLIENT_ID),
-    "kucoinfutures": Manner(id_length_max=40, **_BY_CLIENT_ID),
+    "grvt": Manner(id_form="digits", id_length_max=18, by_client_id=_BOTH),
+    "htx": Manner(id_length_max=64, by_client_id=_BOTH),
+    "hyperliquid": Manner(id_form="hex", id_length_max=34, by_client_id=_BOTH),
+    "kraken": Manner(id_length_max=18, by_client_id=_BOTH),
+    "kucoin": Manner(id_length_max=40, by_client_id=_BOTH),
+    "kucoinfutures": Manner(id_length_max=40, by_client_id=_BOTH),
     "lighter": Manner(id_form="digits", id_length_max=14),
-    "mexc": Manner(**_BY_CLIENT_ID),
+    "mexc": Manner(by_client_id=_BOTH),
     "ndax": Manner(id_form="digits", id_length_max=18),
-    "okx": Manner(**_BY_CLIENT_ID),
-    "pacifica": Manner(can_cancel_by_client_id=True),
+    "okx": Manner(by_client_id=_BOTH),
+    "pacifica": Manner(by_client_id=_CANCEL),
 }
 """By ccxt's name of the venue; connectors of one venue share it."""
 

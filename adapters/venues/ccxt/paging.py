@@ -1,0 +1,154 @@
+"""Trades of an account, page by page and pair by pair, with the client order ids that they lack.
+
+The cursor is JSON: for each pair the first trade's number that is still to come or, at venues
+whose trades have no order of their own, a time in milliseconds and the trades already told of it.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import Struct
+
+from adapters.venues.ccxt import reading
+from adapters.venues.ccxt.calling import Market
+from adapters.venues.ccxt.making import Exchange
+from adapters.venues.port import TradePage, VenueOrder, VenueTrade
+
+if TYPE_CHECKING:
+    from adapters.venues.ccxt.private import CcxtVenue
+
+_DAY_MS = 24 * 3600 * 1000
+_ORDERS_PAGE_MAX = 1000
+_NOBODY = ""
+
+
+class Place(Struct, omit_defaults=True):
+    """How far a pair has been told."""
+
+    from_id: int = 0
+    since_ms: int = 0
+    told: list[str] = []
+
+
+_decode = msgspec.json.Decoder(dict[str, Place]).decode
+_encode = msgspec.json.Encoder(order="deterministic").encode
+
+
+async def trades_since(
+    venue: "CcxtVenue", exchange: Exchange, cursor: str | None, pairs: Sequence[str], limit: int
+) -> TradePage:
+    """One page out of all pairs; it has more when a pair filled what room was left for it."""
+    places = {} if cursor is None else _decode(cursor)
+    for pair in pairs:
+        places.setdefault(pair, Place())
+    told: list[VenueTrade] = []
+    has_more = False
+    for pair in sorted(places):
+        market = venue.line.markets.get(pair)
+        if market is None:
+            continue  # The venue no longer trades it.
+        room = min(limit - len(told), venue.manner.trades_page_max)
+        if room <= 0:
+            has_more = True
+            break
+        page, is_full = await _page(venue, exchange, market, places[pair], room)
+        told += page
+        has_more = has_more or is_full
+    return TradePage(trades=tuple(told), cursor=_encode(places).decode(), has_more=has_more)
+
+
+async def _page(
+    venue: "CcxtVenue", exchange: Exchange, market: Market, place: Place, room: int
+) -> tuple[list[VenueTrade], bool]:
+    """Read on from a place, and move it."""
+    symbol = market["symbol"]
+    if venue.manner.pages_trades_by_id:
+        found = await exchange.fetch_my_trades(symbol, None, room, {"fromId": place.from_id})
+        trades = await _named(venue, exchange, market, found)
+        if trades:
+            place.from_id = trades[-1].sequence + 1
+        return trades, len(found) >= room
+    place.since_ms = place.since_ms or time.time_ns() // 1_000_000 - _DAY_MS
+    found = await exchange.fetch_my_trades(symbol, place.since_ms, venue.manner.trades_page_max)
+    found = sorted(found, key=lambda trade: trade["timestamp"])
+    fresh = [trade for trade in found if str(trade["id"]) not in place.told]
+    for trade in fresh[:room]:
+        if trade["timestamp"] > place.since_ms:
+            place.since_ms, place.told = trade["timestamp"], []
+        place.told.append(str(trade["id"]))
+    return await _named(venue, exchange, market, fresh[:room]), len(fresh) >= room
+
+
+async def trades_of(
+    venue: "CcxtVenue", exchange: Exchange, order: VenueOrder
+) -> tuple[VenueTrade, ...]:
+    market = venue.line.market(order.pair)
+    number, symbol = order.exchange_order_id, market["symbol"]
+    if venue.manner.pages_trades_by_id:
+        found = await _all_by_id(venue, exchange, symbol, number)
+    elif exchange.has.get("fetchOrderTrades"):
+        found = await exchange.fetch_order_trades(number, symbol)
+    else:
+        since_ms = order.created_at_us // 1000 or None
+        found = await exchange.fetch_my_trades(symbol, since_ms)
+    return tuple(
+        reading.trade(trade, market, order.client_order_id)
+        for trade in found
+        if str(trade["order"]) == number
+    )
+
+
+async def _all_by_id(
+    venue: "CcxtVenue", exchange: Exchange, symbol: str, number: str
+) -> list[Mapping[str, Any]]:
+    room, from_id = venue.manner.trades_page_max, None
+    seen: list[Mapping[str, Any]] = []
+    while True:
+        parameters = {"orderId": number} | ({} if from_id is None else {"fromId": from_id})
+        found = await exchange.fetch_my_trades(symbol, None, room, parameters)
+        seen += found
+        if len(found) < room:
+            return seen
+        from_id = int(found[-1]["id"]) + 1
+
+
+async def _named(
+    venue: "CcxtVenue", exchange: Exchange, market: Market, found: Sequence[Mapping[str, Any]]
+) -> list[VenueTrade]:
+    """Read trades; orders whose client order id is not known are asked for."""
+    pair = reading.pair_of(market)
+    await _learn(venue, exchange, market, {str(trade["order"]) for trade in found})
+    read = [
+        reading.trade(trade, market, venue.name_of(pair, str(trade["order"])) or _NOBODY)
+        for trade in found
+    ]
+    return sorted(read, key=lambda trade: trade.sequence)
+
+
+async def _learn(venue: "CcxtVenue", exchange: Exchange, market: Market, numbers: set[str]) -> None:
+    pair, symbol = reading.pair_of(market), market["symbol"]
+    missing = {number for number in numbers if venue.name_of(pair, number) is None}
+    while missing:
+        first = min(missing, key=lambda number: (len(number), number))
+        if venue.manner.pages_trades_by_id:
+            found = await exchange.fetch_orders(symbol, None, _ORDERS_PAGE_MAX, {"orderId": first})
+        else:
+            found = await _one(exchange, first, symbol)
+        for order in found:
+            venue.remember(pair, str(order["id"]), str(order.get("clientOrderId") or ""))
+        if venue.name_of(pair, first) is None:
+            venue.remember(pair, first, _NOBODY)  # The venue has forgotten it.
+        missing = {number for number in missing if venue.name_of(pair, number) is None}
+
+
+async def _one(exchange: Exchange, number: str, symbol: str) -> list[Mapping[str, Any]]:
+    if not exchange.has.get("fetchOrder"):
+        return []
+    try:
+        return [await exchange.fetch_order(number, symbol)]
+    except Exception as error:
+        if type(error).__name__ == "OrderNotFound":
+            return []
+        raise
