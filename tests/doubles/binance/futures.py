@@ -4,13 +4,13 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from tests.doubles.binance import perpetuals, refusals, wire
+from tests.doubles.binance import perpetuals, refusals
 from tests.doubles.binance.calls import Call, Security
 from tests.doubles.binance.margin import ASSET
 from tests.doubles.binance.perpetuals import known, of_one_or_all
 from tests.doubles.binance.records import ZERO, Position, PositionSide
 from tests.doubles.binance.refusals import ApiError
-from tests.doubles.binance.symbols import LEVERAGE_MAX, SYMBOLS, fixed
+from tests.doubles.binance.symbols import LEVERAGE_MAX, SYMBOLS, fixed, short
 
 _MAINTENANCE = Decimal("0.005")
 _MAX_NOTIONAL = "1000000"
@@ -234,7 +234,7 @@ def _risk(call: Call, symbol: str, side: PositionSide, held: Position) -> dict[s
     shown["unRealizedProfit"] = shown.pop("unrealizedProfit")
     mark = call.exchange.engines["futures"].books[symbol].mid
     return shown | {
-        "markPrice": wire.short(mark),
+        "markPrice": short(mark),
         "liquidationPrice": "0",
         "marginAsset": ASSET,
         "adl": 0,
@@ -249,9 +249,9 @@ def _position(call: Call, symbol: str, side: PositionSide, held: Position) -> di
     return {
         "symbol": symbol,
         "positionSide": side,
-        "positionAmt": wire.short(held.amount),
-        "entryPrice": wire.short(held.entry_price),
-        "breakEvenPrice": wire.short(held.entry_price),
+        "positionAmt": short(held.amount),
+        "entryPrice": short(held.entry_price),
+        "breakEvenPrice": short(held.entry_price),
         "unrealizedProfit": fixed(margin.unrealized(symbol, held)),
         "notional": fixed(notional),
         "leverage": str(leverage),

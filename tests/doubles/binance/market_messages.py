@@ -9,7 +9,7 @@ from tests.doubles.binance.calls import NOBODY, Call
 from tests.doubles.binance.exchange import Exchange
 from tests.doubles.binance.funding import next_funding_ms, rate
 from tests.doubles.binance.records import PublicTrade
-from tests.doubles.binance.symbols import Market
+from tests.doubles.binance.symbols import Market, amount, short
 
 PARTIAL_DEPTHS = (5, 10, 20)
 
@@ -71,8 +71,8 @@ def trade(market: Market, made: PublicTrade, now_ms: int) -> dict[str, Any]:
         "E": now_ms,
         "s": made.symbol,
         "t": made.trade_id,
-        "p": wire.amount(market, made.price),
-        "q": wire.amount(market, made.quantity),
+        "p": amount(market, made.price),
+        "q": amount(market, made.quantity),
         "T": made.time_ms,
         "m": made.is_buyer_maker,
     }
@@ -148,7 +148,7 @@ def mini_ticker(exchange: Exchange, market: Market, name: str, now_ms: int) -> d
 
 
 def mark_price(exchange: Exchange, name: str, now_ms: int) -> dict[str, Any]:
-    price = wire.short(exchange.engines["futures"].books[name].mid)
+    price = short(exchange.engines["futures"].books[name].mid)
     return {
         "e": "markPriceUpdate",
         "E": now_ms,

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
-from tests.doubles.binance import funding, wire
+from tests.doubles.binance import funding
 from tests.doubles.binance.calls import Call
 from tests.doubles.binance.records import ZERO
-from tests.doubles.binance.symbols import SYMBOLS, fixed
+from tests.doubles.binance.symbols import SYMBOLS, fixed, short
 
 
 def premium_index(call: Call) -> Any:
@@ -45,11 +45,11 @@ def open_interest(call: Call) -> dict[str, Any]:
         ),
         ZERO,
     )
-    return {"symbol": name, "openInterest": wire.short(held), "time": call.now_ms}
+    return {"symbol": name, "openInterest": short(held), "time": call.now_ms}
 
 
 def premium(call: Call, name: str) -> dict[str, Any]:
-    price = wire.short(call.exchange.engines["futures"].books[name].mid)
+    price = short(call.exchange.engines["futures"].books[name].mid)
     due_ms = funding.next_funding_ms(call.now_ms)
     return {
         "symbol": name,

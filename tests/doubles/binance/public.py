@@ -8,7 +8,7 @@ from tests.doubles.binance import refusals, wire
 from tests.doubles.binance.calls import Call
 from tests.doubles.binance.candles import INTERVALS_MS, Kline
 from tests.doubles.binance.refusals import ApiError
-from tests.doubles.binance.symbols import SYMBOLS, Market, exchange_info
+from tests.doubles.binance.symbols import SYMBOLS, Market, amount, exchange_info
 
 _DAY_MS = 86_400_000
 _FUTURES_DEPTHS = (5, 10, 20, 50, 100, 500, 1000)
@@ -45,7 +45,7 @@ def depth(call: Call) -> dict[str, Any]:
 
 
 def levels(market: Market, rows: list[tuple[Decimal, Decimal]]) -> list[list[str]]:
-    return [[wire.amount(market, price), wire.amount(market, quantity)] for price, quantity in rows]
+    return [[amount(market, price), amount(market, quantity)] for price, quantity in rows]
 
 
 def trades(call: Call) -> list[dict[str, Any]]:
@@ -93,13 +93,13 @@ def klines(call: Call) -> list[list[Any]]:
 def kline(market: Market, row: Kline) -> list[Any]:
     return [
         row.start_ms,
-        *(wire.amount(market, price) for price in (row.open, row.high, row.low, row.close)),
-        wire.amount(market, row.volume),
+        *(amount(market, price) for price in (row.open, row.high, row.low, row.close)),
+        amount(market, row.volume),
         row.end_ms,
-        wire.amount(market, row.quote_volume),
+        amount(market, row.quote_volume),
         row.trades,
-        wire.amount(market, row.taker_volume),
-        wire.amount(market, row.taker_quote_volume),
+        amount(market, row.taker_volume),
+        amount(market, row.taker_quote_volume),
         "0",
     ]
 
@@ -118,7 +118,7 @@ def book_tickers(call: Call) -> Any:
 
 def average_price(call: Call) -> dict[str, Any]:
     book = call.exchange.engines[call.market].book(call.required("symbol"))
-    return {"mins": 5, "price": wire.amount(call.market, book.mid), "closeTime": call.now_ms}
+    return {"mins": 5, "price": amount(call.market, book.mid), "closeTime": call.now_ms}
 
 
 def ticker(call: Call, name: str) -> dict[str, Any]:
@@ -131,16 +131,16 @@ def ticker(call: Call, name: str) -> dict[str, Any]:
     public = exchange.engines[market].public[name]
     shown = {
         "symbol": name,
-        "priceChange": wire.amount(market, last - first),
+        "priceChange": amount(market, last - first),
         "priceChangePercent": f"{(last - first) / first * 100:.3f}",
-        "weightedAvgPrice": wire.amount(market, (quote_volume / volume).quantize(Decimal("1E-8"))),
-        "lastPrice": wire.amount(market, last),
-        "lastQty": wire.amount(market, public[-1].quantity if public else Decimal(0)),
-        "openPrice": wire.amount(market, first),
-        "highPrice": wire.amount(market, max(last, *(row.high for row in hours))),
-        "lowPrice": wire.amount(market, min(last, *(row.low for row in hours))),
-        "volume": wire.amount(market, volume),
-        "quoteVolume": wire.amount(market, quote_volume),
+        "weightedAvgPrice": amount(market, (quote_volume / volume).quantize(Decimal("1E-8"))),
+        "lastPrice": amount(market, last),
+        "lastQty": amount(market, public[-1].quantity if public else Decimal(0)),
+        "openPrice": amount(market, first),
+        "highPrice": amount(market, max(last, *(row.high for row in hours))),
+        "lowPrice": amount(market, min(last, *(row.low for row in hours))),
+        "volume": amount(market, volume),
+        "quoteVolume": amount(market, quote_volume),
         "openTime": call.now_ms - _DAY_MS,
         "closeTime": call.now_ms,
         "firstId": public[0].trade_id if public else -1,
@@ -161,14 +161,14 @@ def book_ticker(call: Call, name: str) -> dict[str, Any]:
         quantity = Decimal(0)
         if price is not None:
             quantity = book.quantity_at("BUY" if side == "BUY" else "SELL", price)
-        shown[f"{word}Price"] = wire.amount(market, price or Decimal(0))
-        shown[f"{word}Qty"] = wire.amount(market, quantity)
+        shown[f"{word}Price"] = amount(market, price or Decimal(0))
+        shown[f"{word}Qty"] = amount(market, quantity)
     return shown if market == "spot" else shown | {"time": call.now_ms}
 
 
 def _price(call: Call, name: str) -> dict[str, Any]:
     last = call.exchange.last_price(call.market, name)
-    shown = {"symbol": name, "price": wire.amount(call.market, last)}
+    shown = {"symbol": name, "price": amount(call.market, last)}
     return shown if call.market == "spot" else shown | {"time": call.now_ms}
 
 

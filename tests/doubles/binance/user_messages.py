@@ -4,7 +4,7 @@ from typing import Any
 
 from tests.doubles.binance import wire
 from tests.doubles.binance.records import ZERO, HoldingsEvent, OrderEvent
-from tests.doubles.binance.symbols import fixed
+from tests.doubles.binance.symbols import fixed, short
 
 _NO_TRADE = -1
 
@@ -39,9 +39,9 @@ def holdings_message(event: HoldingsEvent, now_ms: int) -> dict[str, Any]:
             "P": [
                 {
                     "s": symbol,
-                    "pa": wire.short(amount),
-                    "ep": wire.short(entry_price),
-                    "bep": wire.short(entry_price),
+                    "pa": short(amount),
+                    "ep": short(entry_price),
+                    "bep": short(entry_price),
                     "cr": "0",
                     "up": "0",
                     "mt": "cross",
@@ -108,16 +108,16 @@ def _order_trade_update(event: OrderEvent, now_ms: int) -> dict[str, Any]:
             "S": order.side,
             "o": order.type,
             "f": order.time_in_force,
-            "q": wire.short(order.quantity),
-            "p": wire.short(order.price),
-            "ap": wire.short(wire.average_price(order)),
+            "q": short(order.quantity),
+            "p": short(order.price),
+            "ap": short(wire.average_price(order)),
             "sp": "0",
             "x": event.execution,
             "X": order.status,
             "i": order.order_id,
-            "l": wire.short(trade.quantity if trade else ZERO),
-            "z": wire.short(order.filled),
-            "L": wire.short(trade.price if trade else ZERO),
+            "l": short(trade.quantity if trade else ZERO),
+            "z": short(order.filled),
+            "L": short(trade.price if trade else ZERO),
             **fee,
             "T": order.updated_ms,
             "t": trade.trade_id if trade else 0,
@@ -129,7 +129,7 @@ def _order_trade_update(event: OrderEvent, now_ms: int) -> dict[str, Any]:
             "ot": order.type,
             "ps": order.position_side,
             "cp": False,
-            "rp": wire.short(trade.realized) if trade else "0",
+            "rp": short(trade.realized) if trade else "0",
             "pP": False,
             "si": 0,
             "ss": 0,
