@@ -27,6 +27,7 @@ _STATUS_OF_CODE = {
     "unknown_key": 404,
     "order_closed": 409,
     "order_exists": 409,
+    "outcome_known": 409,
     "key_exists": 409,
     "account_busy": 409,
 }

@@ -213,13 +213,13 @@ async def cancel_account_order(
 
 
 async def _cancel(request: Request[Any, Any, Any], deps: Deps, client_order_id: str) -> Reply:
-    _check_id(client_order_id)
+    check_id(client_order_id)
     is_trial = is_dry_run(request)
     intended = intent(request, deps, "cancel_order", (client_order_id,))
     stream = order.stream(client_order_id)
     if is_trial:
         return Reply(await dry_run(deps, stream, CancelOrder()))
-    if not await _may_be(deps, intended, client_order_id):
+    if not await may_be(deps, intended, client_order_id):
         raise failed(intended, 404, "There is no such order.", "unknown_order")
     outcome = await submit(request, deps, intended, stream, CancelOrder())
     headers = headers_of(outcome.receipt, is_replay=outcome.is_replay)
@@ -228,7 +228,7 @@ async def _cancel(request: Request[Any, Any, Any], deps: Deps, client_order_id: 
     return Reply(content, headers=headers)
 
 
-async def _may_be(deps: Deps, intended: Intent, client_order_id: str) -> bool:
+async def may_be(deps: Deps, intended: Intent, client_order_id: str) -> bool:
     """False for an order that there is not: it leaves no receipt.
 
     A cancellation is not stopped by a read that fails: then the committer decides.
@@ -247,7 +247,7 @@ async def _may_be(deps: Deps, intended: Intent, client_order_id: str) -> bool:
 
 async def _owner(deps: Deps, client_order_id: str) -> tuple[str, str] | None:
     """The order's account and connector, from the log while it is not projected yet."""
-    _check_id(client_order_id)
+    check_id(client_order_id)
     found = await row(deps.pool, _SQL["owner"], {"key": client_order_id})
     if found is not None:
         return found[0], found[1]
@@ -259,7 +259,7 @@ async def _owner(deps: Deps, client_order_id: str) -> tuple[str, str] | None:
     return None
 
 
-def _check_id(client_order_id: str) -> None:
+def check_id(client_order_id: str) -> None:
     """What cannot be an order's name is no order's name."""
     if not _ID.fullmatch(client_order_id):
         raise Failure(404, "There is no such order.", "unknown_order")

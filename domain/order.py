@@ -14,6 +14,7 @@ from domain.amounts import plus
 from domain.log import Routing
 from domain.order_guards import Guards, check_dispatch, check_place, place
 from domain.order_messages import (
+    AllowResend,
     CancelOrder,
     CancelRequested,
     CloseStarted,
@@ -41,6 +42,7 @@ from domain.order_messages import (
     RecordNotFound,
     RecordRejected,
     RecordUnknown,
+    ResendAllowed,
     Side,
 )
 from domain.refusal import Refused
@@ -74,6 +76,8 @@ class Order(Struct, frozen=True):
     is_cancel_requested: bool = False
     trades: frozenset[str] = frozenset()
     closing: Extent | None = None
+    resend_allowed: int = 0
+    """The attempt after which another one was allowed without proof."""
 
     @property
     def is_live(self) -> bool:
@@ -107,11 +111,7 @@ def decide(command: Command, order: Order, guards: Guards) -> tuple[Event, ...]:
                 )
             return (OrderDispatched(attempt, lease, send_by_us),)
         case RecordAccepted(exchange_order_id):
-            if order.exchange_order_id is not None:
-                return ()
-            if order.status == "unknown":
-                return (OrderFound(exchange_order_id),)
-            return (OrderAccepted(exchange_order_id),)
+            return _accept(order, exchange_order_id)
         case RecordRejected(code, text, attempt):
             if order.status not in ("dispatched", "unknown") or attempt != order.attempt:
                 return ()  # An older attempt's answer says nothing about what is true now.
@@ -132,8 +132,18 @@ def decide(command: Command, order: Order, guards: Guards) -> tuple[Event, ...]:
             return (OrderOutcomeUnknown(reason, attempt),)
         case RecordNotFound(attempt):
             return _not_found(order, attempt)
+        case AllowResend():
+            return _allow_resend(order)
         case _:
             assert_never(command)
+
+
+def _accept(order: Order, exchange_order_id: str) -> tuple[Event, ...]:
+    if order.exchange_order_id is not None:
+        return ()
+    if order.status == "unknown":
+        return (OrderFound(exchange_order_id),)
+    return (OrderAccepted(exchange_order_id),)
 
 
 def _fill(command: RecordFill, order: Order) -> tuple[Event, ...]:
@@ -157,6 +167,16 @@ def _cancel(order: Order) -> tuple[Event, ...]:
             )
         case _:
             assert_never(order.status)
+
+
+def _allow_resend(order: Order) -> tuple[Event, ...]:
+    if order.status != "unknown":
+        raise Refused(
+            "outcome_known",
+            f"The order is {order.status}; only one whose outcome is unknown can be sent again.",
+        )
+    is_allowed = order.resend_allowed == order.attempt
+    return () if is_allowed else (ResendAllowed(order.attempt),)
 
 
 def _not_found(order: Order, attempt: int) -> tuple[Event, ...]:
@@ -193,6 +213,8 @@ def evolve(order: Order, event: Event) -> Order:
             )
         case CancelRequested():
             return structs.replace(order, is_cancel_requested=True)
+        case ResendAllowed(attempt):
+            return structs.replace(order, resend_allowed=attempt)
         case _:
             return structs.replace(order, status=status)
 

@@ -92,6 +92,10 @@ class RecordNotFound(Struct, frozen=True, tag="order.record_not_found"):
     attempt: int
 
 
+class AllowResend(Struct, frozen=True, tag="order.allow_resend"):
+    """Somebody answers for it that the order may be sent again if the venue does not show it."""
+
+
 class OrderPlaced(Struct, frozen=True, tag="order.placed.v1"):
     """The order is wanted; nothing was sent to the venue yet."""
 
@@ -218,6 +222,15 @@ class OrderOutcomeUnknown(Struct, frozen=True, tag="order.outcome_unknown.v1"):
     attempt: int
 
 
+class ResendAllowed(Struct, frozen=True, tag="order.resend_allowed.v1"):
+    """Nothing proves that this attempt is without effect, and somebody answers for another one.
+
+    It is made only when the venue does not show the order then.
+    """
+
+    attempt: int
+
+
 class OrderNotAtVenue(Struct, frozen=True, tag="order.not_at_venue.v1"):
     """Definitely not there: this attempt can have no effect any more."""
 
@@ -240,6 +253,7 @@ Command = (
     | RecordClosed
     | RecordUnknown
     | RecordNotFound
+    | AllowResend
 )
 Event = (
     OrderPlaced
@@ -256,6 +270,7 @@ Event = (
     | OrderCancelled
     | OrderExpired
     | OrderOutcomeUnknown
+    | ResendAllowed
     | OrderNotAtVenue
     | OrderUndeliverable
 )

@@ -6,6 +6,7 @@ alter table venue_cursors alter column cursor set not null, drop column sequence
 -- What an effect needs to know beyond an order: JSON.
 alter table open_effects
     add column position_action text not null default 'OPEN',
+    add column is_resend_allowed boolean not null default false,
     add column detail text;
 
 -- What an API process asks of the workers, who alone hold credentials: a row, a NOTIFY, an answer.

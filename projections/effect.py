@@ -28,6 +28,8 @@ class EffectRow(Struct, frozen=True, kw_only=True):
     attempt: int = 0
     send_by_us: int | None = None
     is_cancel_requested: bool = False
+    is_resend_allowed: bool = False
+    """By somebody, should the venue not show this attempt."""
     client_order_id: str = ""
     side: str | None = None
     order_type: str | None = None

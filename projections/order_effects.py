@@ -18,6 +18,7 @@ from domain.order_messages import (
     OrderFilled,
     OrderPlaced,
     OrderRevived,
+    ResendAllowed,
 )
 from projections.effect import EffectRow, Rule
 from projections.projection import Fact
@@ -94,6 +95,10 @@ def _moved(row: EffectRow, fact: Fact) -> EffectRow | None:
         kind=_kind(status, is_cancel=is_cancel),
         status=status,
         is_cancel_requested=is_cancel,
+        is_resend_allowed=(
+            isinstance(event, ResendAllowed)
+            or (row.is_resend_allowed and not isinstance(event, OrderDispatched))
+        ),
         attempt=event.attempt if isinstance(event, OrderDispatched) else row.attempt,
         send_by_us=event.send_by_us if isinstance(event, OrderDispatched) else row.send_by_us,
         due_us=(

@@ -22,6 +22,7 @@ from domain.events import Event
 from domain.funding import FundingPaid
 from domain.limits import LimitsSet
 from domain.order_messages import (
+    AllowResend,
     CancelOrder,
     CancelRequested,
     CloseStarted,
@@ -49,6 +50,7 @@ from domain.order_messages import (
     RecordNotFound,
     RecordRejected,
     RecordUnknown,
+    ResendAllowed,
 )
 from domain.perpetual import (
     LeverageRefused,
@@ -87,6 +89,7 @@ DISPATCHED = OrderDispatched(1, 7, SEND_BY)
 ACCEPTED = OrderAccepted("x1")
 FOUND = OrderFound("x1")
 UNKNOWN = OrderOutcomeUnknown("timeout", 1)
+RESEND_ALLOWED = ResendAllowed(1)
 NOT_AT_VENUE = OrderNotAtVenue(1)
 REJECTED = OrderRejectedByVenue("-2010", "insufficient balance", 1)
 CANCEL_REQUESTED = CancelRequested()
@@ -210,6 +213,7 @@ SAMPLES: Mapping[str, Event] = {
         OrderValued(Decimal("50000.00")),
         CloseStarted("full", Decimal("0.12"), 1_700_000_000_000_000),
         OrderRevived(Decimal("1.0"), Decimal("0.4")),
+        RESEND_ALLOWED,
         SwitchEngaged("*", "runaway strategy"),
         SwitchLifted("*", "strategy fixed"),
         LimitsSet("main", Decimal("1000.00"), 20, None),
@@ -243,6 +247,7 @@ observations: st.SearchStrategy[Command] = st.one_of(
 intents: st.SearchStrategy[Command] = st.one_of(
     st.just(PLACE),
     st.just(CancelOrder()),
+    st.just(AllowResend()),
     st.builds(DispatchOrder, attempts, st.just(7), st.just(SEND_BY)),
 )
 order_commands = st.one_of(intents, observations)

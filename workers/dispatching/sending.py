@@ -127,9 +127,13 @@ async def resolve(context: Context, effect: EffectRow) -> bool:
         desk.counts["found"] += 1
         await desk.record_order(name, seen, causation_id=causation_id)
         return True
-    can_prove = desk.venue.traits.has_request_expiry
-    if known_trades or not can_prove or asked_at_us <= definite_from_us:
+    is_proof = desk.venue.traits.has_request_expiry or effect.is_resend_allowed
+    if known_trades or asked_at_us <= definite_from_us:
         return await _still_unknown(desk, effect, "the venue does not show it yet")
+    if not is_proof:
+        return await _still_unknown(
+            desk, effect, "the venue does not show it, which at this venue proves nothing"
+        )
     desk.counts["not_found"] += 1
     await desk.record(name, RecordNotFound(effect.attempt), causation_id=causation_id)
     return True
