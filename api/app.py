@@ -12,11 +12,16 @@ from api import (
     accounts,
     audit,
     audit_verify,
+    connectors,
     credential_lists,
     credentials,
     docs,
     keys,
+    market_data,
+    market_data_books,
+    market_data_candles,
     market_feeds,
+    resending,
     sockets,
     status,
     stream,
@@ -30,6 +35,7 @@ from api.deps import Deps
 from api.errors import HANDLERS
 from api.gate import Gate
 from api.lists import Listing
+from api.market.quotes import quotes_of
 from api.metrics import Metrics
 from api.presence import presence
 from api.throttle import Buckets
@@ -44,9 +50,36 @@ _HANDLERS = (
     docs.swagger,
     docs.redoc,
     docs.asset,
+    connectors.list_connectors,
+    connectors.connector,
+    connectors.config_map,
+    connectors.order_types,
+    connectors.trading_rules,
+    connectors.markets,
+    market_data.prices,
+    market_data.tickers,
+    market_data.connector_tickers,
+    market_data.ticker,
+    market_data.rates,
+    market_data.pair_rate,
+    market_data.funding_info,
+    market_data.pool_prices,
+    market_data.settings,
+    market_data_books.order_book,
+    market_data_books.pair_order_book,
+    market_data_books.price_for_volume,
+    market_data_books.volume_for_price,
+    market_data_books.price_for_quote_volume,
+    market_data_books.quote_volume_for_price,
+    market_data_books.vwap_for_volume,
+    market_data_candles.candle_connectors,
+    market_data_candles.candles,
+    market_data_candles.historical_candles,
+    market_data_candles.pair_candles,
     trading.place_order,
     trading.cancel_order,
     trading.cancel_account_order,
+    resending.resend_order,
     trading_lists.active_orders,
     trading_lists.search_active_orders,
     trading_lists.search_orders,
@@ -105,6 +138,9 @@ def _state(deps: Deps) -> State:
     settings = deps.settings
     bearers = Bearers(deps.pool, deps.hub)
     cursors = Cursors(deps.hash_key)
+    quotes = quotes_of(deps)
+    metrics = Metrics()
+    metrics.sources.append(quotes.families)
     return State(
         {
             "deps": deps,
@@ -117,7 +153,8 @@ def _state(deps: Deps) -> State:
                 "orders": Listing("orders", "newest", cursors),
                 "trades": Listing("trades", "newest", cursors),
             },
-            "metrics": Metrics(),
+            "metrics": metrics,
+            "quotes": quotes,
             "ready": status.Ready(deps),
         }
     )
@@ -155,6 +192,7 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
         await deps.hub.close()
         await deps.sockets.end()
         await deps.feeds.close()
+        await app.state.quotes.close()
         await deps.markets.close()
         await deps.venues.close()
         await deps.pool.close()

@@ -142,7 +142,7 @@ def scripted(deps: Deps, venues: Mapping[str, PublicVenue]) -> Deps:
         return venues[name]
 
     made = Venues(make, venues)
-    return structs.replace(deps, venues=made, markets=Markets(made, venues))
+    return structs.replace(deps, venues=made, markets=Markets(made, ["paper"]))
 
 
 @contextmanager
