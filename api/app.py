@@ -12,6 +12,7 @@ from api import (
     accounts,
     audit,
     audit_verify,
+    balances,
     connectors,
     credential_lists,
     credentials,
@@ -21,6 +22,8 @@ from api import (
     market_data_books,
     market_data_candles,
     market_feeds,
+    perpetuals,
+    positions,
     resending,
     sockets,
     status,
@@ -85,6 +88,13 @@ _HANDLERS = (
     trading_lists.search_orders,
     trading_lists.search_trades,
     trading_lists.trade_history,
+    perpetuals.set_leverage,
+    perpetuals.set_position_mode,
+    perpetuals.position_mode,
+    positions.positions,
+    positions.search_positions,
+    positions.search_funding,
+    balances.balances,
     accounts.list_accounts,
     accounts.create_account,
     accounts.add_account,
@@ -116,6 +126,7 @@ _HANDLERS = (
 _CORS_HEADERS = ["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID", "Prefer"]
 _SHOWN_HEADERS = [
     *("Command-Id", "Log-Position", "Idempotency-Replayed", "Preference-Applied", "Retry-After"),
+    balances.INCOMPLETE,
 ]
 
 
@@ -152,6 +163,8 @@ def _state(deps: Deps) -> State:
                 "active": Listing("orders", "active", cursors),
                 "orders": Listing("orders", "newest", cursors),
                 "trades": Listing("trades", "newest", cursors),
+                "positions": Listing("positions", "active", cursors),
+                "funding": Listing("funding", "newest", cursors),
             },
             "metrics": metrics,
             "quotes": quotes,

@@ -36,6 +36,7 @@ class Seen(Struct, frozen=True, kw_only=True):
     checkpoints: Sequence[tuple[str, int]]
     unknown_orders: int
     unknown_oldest_seconds: float
+    position_differences: int
     workers: Sequence[tuple[str, str, float, Mapping[str, Any]]]
     """Name, process, seconds since its last sign of life, its own counts."""
     parked: Sequence[tuple[str, int]]
@@ -127,6 +128,8 @@ def _families(seen: Seen) -> Iterator[Metric]:
     unknown, oldest = seen.unknown_orders, seen.unknown_oldest_seconds
     yield _gauge("order_outcome_unknown", "Orders with unknown outcome.", unknown)
     yield _gauge("order_outcome_unknown_oldest_seconds", "Age of the oldest of them.", oldest)
+    text = "Pairs whose position at the venue is not what our own fills come to."
+    yield _gauge("position_differences", text, seen.position_differences)
     parked = GaugeMetricFamily("parked_keys", "Keys whose events wait.", labels=("projection",))
     for name, keys in seen.parked:
         parked.add_metric((name,), keys)

@@ -157,6 +157,7 @@ async def metrics(request: Request[Any, Any, Any]) -> Reply:
     auth: Authenticator = request.app.state.auth
     head = await row(deps.pool, _SQL["head"], {})
     unknown = await row(deps.pool, _SQL["unknown_outcomes"], {})
+    differences = await row(deps.pool, _SQL["position_differences"], {})
     seen = Seen(
         commands=dict(deps.committer.outcomes),
         commands_in_flight=counters.commands_in_flight,
@@ -167,6 +168,7 @@ async def metrics(request: Request[Any, Any, Any]) -> Reply:
         checkpoints=[(r[0], r[1]) for r in await rows(deps.pool, _SQL["checkpoints"], {})],
         unknown_orders=unknown[0] if unknown else 0,
         unknown_oldest_seconds=max(0.0, unknown[1]) if unknown else 0.0,
+        position_differences=differences[0] if differences else 0,
         workers=[
             (r[0], r[1], r[3], r[5])
             for r in await rows(deps.pool, _SQL["workers"], {})

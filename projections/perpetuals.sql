@@ -1,6 +1,6 @@
 -- What became of one request, by the position of its event.
 
 -- name: outcome
-select outcome, value, code, text
+select outcome, code, text
 from perpetuals
 where requested_position = %(position)s

@@ -74,8 +74,3 @@ connector = any(%(connector_names)s::text[])
 
 -- name: connector_names_one
 connector = %(connector_names)s
-
--- name: differences
-select count(*)
-from position_baselines
-where differs_since_us is not null

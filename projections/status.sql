@@ -28,6 +28,11 @@ select
 from orders
 where unknown_since_us is not null
 
+-- name: position_differences
+select count(*)
+from position_baselines
+where differs_since_us is not null
+
 -- name: parked
 select projection, count(distinct key)
 from parked
