@@ -68,11 +68,12 @@ def _decide_perpetual(
 AGGREGATES: Mapping[str, Aggregate] = {
     "account": Aggregate(
         account.Account(),
-        lambda command, state, _guards: account.decide(command, state),
+        lambda command, state, counted: account.decide(command, state, *counted),
         account.evolve,
         _no_guards,
         account.routing,
         "accounts",
+        Counting(account.counted, lambda *_: (), lambda counted, *_: counted),
     ),
     "actor": Aggregate(
         actor.Actor(),
@@ -121,6 +122,7 @@ AGGREGATES: Mapping[str, Aggregate] = {
         _no_guards,
         position.routing,
         "positions",
+        Counting(counting.position_keys, counting.position_touched, counting.position_evolve),
     ),
     "reconciliation": Aggregate(
         reconciliation.Reconciliation(),

@@ -1,11 +1,11 @@
-"""How orders are counted: which tallies an order's commands and events touch, and how they change.
+"""How orders and positions are counted: which tallies commands and events touch, and how.
 
 Pure, so that counting the log again gives what was counted while it was written.
 """
 
 from msgspec import structs
 
-from domain import tally
+from domain import position, tally
 from domain.amounts import plus
 from domain.order import Order
 from domain.order_messages import (
@@ -18,8 +18,19 @@ from domain.order_messages import (
     PlaceOrder,
     RecordAccepted,
     RecordUnknown,
+    Side,
 )
-from domain.tally import AccountTally, CloseTally, Tally
+from domain.position import (
+    ObserveNoPosition,
+    ObservePosition,
+    Position,
+    PositionClosed,
+    PositionObserved,
+    PositionSide,
+)
+from domain.tally import ZERO, AccountTally, CloseTally, Tally
+
+CLOSED_BY: dict[PositionSide, Side] = {"LONG": "SELL", "SHORT": "BUY"}
 
 
 def keys(command: Command, order: Order) -> tuple[str, ...]:
@@ -75,13 +86,50 @@ def _close(
     others = tuple(name for name in counted.live if name != stream)
     live = (*others, stream) if after.is_live else others
     match event:
-        case CloseStarted(asked_at_us=asked_at_us):
-            now = tally.at(counted, recorded_at_us)
-            if asked_at_us > now.filled_at_us:
-                return CloseTally(live)  # The position tells of all that was filled before.
-            return CloseTally(live, now.filled, now.filled_at_us)
+        case CloseStarted():
+            return structs.replace(tally.at(counted, recorded_at_us), live=live)
         case OrderFilled(quantity=quantity):
-            filled_at_us = max(counted.filled_at_us, recorded_at_us)
-            return CloseTally(live, plus(counted.filled, quantity), filled_at_us)
+            return structs.replace(
+                counted,
+                live=live,
+                filled=plus(counted.filled, quantity),
+                filled_at_us=max(counted.filled_at_us, recorded_at_us),
+            )
         case _:
             return structs.replace(counted, live=live)
+
+
+def position_keys(command: position.Command, _state: Position) -> tuple[str, ...]:
+    match command:
+        case ObservePosition(account, connector, pair, side):
+            return (tally.of_close(account, connector, pair, CLOSED_BY[side]),)
+        case ObserveNoPosition(account, connector, pair, side):
+            return (tally.of_close(account, connector, pair, CLOSED_BY[side]),)
+        case _:
+            return ()
+
+
+def position_touched(_before: Position, event: position.Event, _after: Position) -> tuple[str, ...]:
+    match event:
+        case PositionObserved(account, connector, pair, side):
+            return (tally.of_close(account, connector, pair, CLOSED_BY[side]),)
+        case PositionClosed(account, connector, pair, side):
+            return (tally.of_close(account, connector, pair, CLOSED_BY[side]),)
+        case _:
+            return ()
+
+
+def position_evolve(
+    counted: CloseTally, _stream: str, event: position.Event, _after: Position, _at_us: int
+) -> CloseTally:
+    """Fills that were known when the venue was asked are in what it showed."""
+    match event:
+        case PositionObserved(quantity=held, asked_at_us=asked_at_us):
+            pass
+        case PositionClosed(asked_at_us=asked_at_us):
+            held = ZERO
+        case _:
+            return counted
+    if asked_at_us > counted.filled_at_us:
+        return CloseTally(counted.live, held, asked_at_us)
+    return structs.replace(counted, held=held, asked_at_us=asked_at_us)

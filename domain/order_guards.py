@@ -4,15 +4,13 @@ All of them are folded under the log's lock, so nothing can change between the c
 """
 
 from collections.abc import Sequence
-from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
 from msgspec import Struct, structs
 
-from domain import account, credential, limits, position, switch
+from domain import account, credential, limits, switch
 from domain.account import Account
-from domain.amounts import minus
 from domain.credential import Credential
 from domain.limits import Limits
 from domain.order_messages import (
@@ -25,18 +23,17 @@ from domain.order_messages import (
     PlaceOrder,
     Side,
 )
-from domain.position import Position, PositionSide
+from domain.position import PositionSide
 from domain.refusal import Refused
 from domain.switch import Switch
 from domain.tally import AccountTally, CloseTally
 
 _PLACED_FIELDS = len(structs.fields(OrderPlaced))
 _CLOSES: dict[Side, PositionSide] = {"SELL": "LONG", "BUY": "SHORT"}
-ZERO = Decimal(0)
 
 
 class Guards(Struct, frozen=True):
-    """In the order in which `streams` and then the tallies name them."""
+    """In the order in which `streams` and then `counting.keys` name them."""
 
     switch_of_all: Switch = Switch()
     switch: Switch = Switch()
@@ -44,17 +41,14 @@ class Guards(Struct, frozen=True):
     credential: Credential = Credential()
     limits: Limits = Limits()
     counted: AccountTally = AccountTally()
-    position: Position = Position()
     closes: CloseTally = CloseTally()
 
 
 def streams(command: Command) -> tuple[str, ...]:
     """Streams that must be folded under the same lock before `decide` may speak."""
     match command:
-        case PlaceOrder(name, connector, pair):
-            if command.closing is None:
-                return _placing(name, connector)
-            return (*_placing(name, connector), position.stream(name, connector, pair))
+        case PlaceOrder(name, connector):
+            return _placing(name, connector)
         case DispatchOrder(account=name):
             return _dispatching(name)
         case _:
@@ -77,22 +71,12 @@ def _dispatching(name: str) -> tuple[str, ...]:
     return (switch.stream(switch.ALL), *((switch.stream(name),) if name else ()))
 
 
+_NONE = Guards()
+
+
 def guards_of(command: Command, states: Sequence[Any]) -> Guards:
     """From the states of `streams(command)` and then of the command's tallies."""
-    match command:
-        case PlaceOrder(closing=None):
-            return Guards(*states)
-        case PlaceOrder():
-            *folded, held, counted, closes = states
-            found = Guards(*folded)
-            return structs.replace(found, counted=counted, position=held, closes=closes)
-        case DispatchOrder():
-            return Guards(*states)
-        case _:
-            return _NONE
-
-
-_NONE = Guards()
+    return Guards(*states) if isinstance(command, PlaceOrder | DispatchOrder) else _NONE
 
 
 def check_dispatch(guards: Guards) -> None:
@@ -148,10 +132,7 @@ def _close(command: PlaceOrder, guards: Guards) -> tuple[Event, ...]:
             f"Order {order} closes this position already. Wait for its end, or cancel it.",
         )
     side = _CLOSES[command.side]
-    asked_at_us = guards.position.asked_at_us.get(side, 0)
-    held = guards.position.quantity(side)
-    if guards.closes.filled_at_us >= asked_at_us:  # The venue was asked before the last fill.
-        held = max(ZERO, minus(held, guards.closes.filled))
+    held = guards.closes.left
     if not held:
         raise Refused(
             "no_position",
@@ -167,4 +148,4 @@ def _close(command: PlaceOrder, guards: Guards) -> tuple[Event, ...]:
             "closed of it. Leave the amount out to close all of it.",
         )
     placed = OrderPlaced(*structs.astuple(command)[:_PLACED_FIELDS])
-    return (placed, CloseStarted(command.closing or "full", held, asked_at_us))
+    return (placed, CloseStarted(command.closing or "full", held, guards.closes.asked_at_us))

@@ -12,6 +12,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct, structs
 
+from domain.amounts import minus
+
 MINUTE_US = 60_000_000
 SETTLED_US = 30_000_000
 """So long after a fill the venue's position is believed, though it did not change since."""
@@ -27,14 +29,21 @@ class AccountTally(Struct, frozen=True):
 
 
 class CloseTally(Struct, frozen=True):
-    """Orders that close one side of one position."""
+    """One side of one position, and the orders that close it."""
 
     live: tuple[str, ...] = ()
-    """Streams of those that are not closed yet."""
+    """Streams of those orders that are not closed yet."""
+    held: Decimal = ZERO
+    """What the venue showed last, in base units."""
+    asked_at_us: int = 0
+    """When it was asked."""
     filled: Decimal = ZERO
-    """What they have taken off the position, of which the venue's positions may not tell yet."""
+    """What closes have taken off the position since, as far as the venue may not have shown it."""
     filled_at_us: int = 0
-    """The latest of these fills: a position asked for after it tells of all of them."""
+
+    @property
+    def left(self) -> Decimal:
+        return max(ZERO, minus(self.held, self.filled))
 
 
 Tally = AccountTally | CloseTally
@@ -52,7 +61,7 @@ def of_account(account: str) -> str:
 
 
 def of_close(account: str, connector: str, pair: str, side: str) -> str:
-    """Orders of this side that close a position, as SELL closes LONG."""
+    """By the side of the orders: SELL closes LONG."""
     return f"{_CLOSE}-{account}/{connector}/{pair}/{side}"
 
 
@@ -75,6 +84,6 @@ def at(tally: Any, now_us: int) -> Any:
         case AccountTally(minute=minute) if now_us // MINUTE_US > minute:
             return structs.replace(tally, minute=now_us // MINUTE_US, placed_in_minute=0)
         case CloseTally(filled_at_us=filled_at_us) if now_us - filled_at_us > SETTLED_US:
-            return CloseTally(tally.live)
+            return structs.replace(tally, filled=ZERO, filled_at_us=0)
         case _:
             return tally

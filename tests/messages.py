@@ -113,13 +113,6 @@ def close_of(client_order_id: str, extent: Extent = "full", quantity: str = "1.0
     )
 
 
-def holding(quantity: str, asked_at_us: int = 1) -> PositionObserved:
-    """Return what the venue shows of a LONG position in BTC-USDT."""
-    return PositionObserved(
-        "main", "paper", "BTC-USDT", "LONG", Decimal(quantity), None, None, None, asked_at_us
-    )
-
-
 def fill_of(trade_id: str, quantity: str, price: str = "50000", fee: str = "0.1") -> RecordFill:
     return RecordFill(
         trade_id, "BUY", Decimal(quantity), Decimal(price), Decimal(fee), "USDT", IS_MAKER, EXECUTED

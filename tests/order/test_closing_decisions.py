@@ -6,12 +6,18 @@ from msgspec import structs
 
 from domain.order import Order
 from domain.order_messages import CloseStarted, OrderPlaced
-from domain.position import PositionClosed
 from domain.tally import SETTLED_US, AccountTally, CloseTally, at
-from tests.given import fold, given
-from tests.messages import ACCOUNT, PLACED, close_of, filled, holding
+from tests.given import Given, fold, given
+from tests.messages import ACCOUNT, PLACED, close_of, filled
 
-NONE = AccountTally()
+GUARDED = given().guarded_by(*ACCOUNT)
+
+
+def holding(
+    held: str, asked_at_us: int = 9, *, live: tuple[str, ...] = (), filled: str = "0"
+) -> Given:
+    side = CloseTally(live, Decimal(held), asked_at_us, Decimal(filled), 20)
+    return GUARDED.counted(AccountTally(), side)
 
 
 def placed(quantity: str) -> OrderPlaced:
@@ -26,69 +32,53 @@ def placed(quantity: str) -> OrderPlaced:
 
 
 def test_a_full_close_takes_all_that_is_held() -> None:
-    given().guarded_by(*ACCOUNT, holding("2.5", 9)).when(close_of("av1")).then(
-        placed("2.5"), CloseStarted("full", Decimal("2.5"), 9)
-    )
+    started = CloseStarted("full", Decimal("2.5"), 9)
+    holding("2.5").when(close_of("av1")).then(placed("2.5"), started)
 
 
 def test_a_part_is_closed_up_to_what_is_held() -> None:
-    guarded = given().guarded_by(*ACCOUNT, holding("2.5", 9))
     started = CloseStarted("part", Decimal("2.5"), 9)
-    guarded.when(close_of("av1", "part", "1.5")).then(placed("1.5"), started)
-    guarded.when(close_of("av1", "part", "2.5")).then(placed("2.5"), started)
-    guarded.when(close_of("av1", "part", "2.6")).refused("exceeds_position")
-
-
-def test_there_is_nothing_to_close_on_the_other_side() -> None:
-    buy = structs.replace(close_of("av1"), side="BUY")
-    given().guarded_by(*ACCOUNT, holding("2.5")).when(buy).refused("no_position")
+    holding("2.5").when(close_of("av1", "part", "1.5")).then(placed("1.5"), started)
+    holding("2.5").when(close_of("av1", "part", "2.5")).then(placed("2.5"), started)
+    holding("2.5").when(close_of("av1", "part", "2.6")).refused("exceeds_position")
 
 
 def test_there_is_nothing_to_close_without_a_position() -> None:
-    given().guarded_by(*ACCOUNT).when(close_of("av1")).refused("no_position")
-    gone = PositionClosed("main", "paper", "BTC-USDT", "LONG", 2)
-    given().guarded_by(*ACCOUNT, holding("1"), gone).when(close_of("av1")).refused("no_position")
+    GUARDED.when(close_of("av1")).refused("no_position")
+    holding("0").when(close_of("av1", "part", "0.1")).refused("no_position")
 
 
 def test_one_close_at_a_time() -> None:
-    flying = CloseTally(("order-av9",))
-    guarded = given().guarded_by(*ACCOUNT, holding("1")).counted(NONE, flying)
-    guarded.when(close_of("av1")).refused("close_in_flight")
-    assert "av9" in str(guarded.when(close_of("av1")).result)
+    flying = holding("1", live=("order-av9",))
+    flying.when(close_of("av1")).refused("close_in_flight")
+    assert "av9" in str(flying.when(close_of("av1")).result)
 
 
 def test_what_a_close_has_taken_is_held_no_longer_before_the_venue_says_so() -> None:
-    taken = CloseTally(filled=Decimal("0.4"), filled_at_us=20)
-    late = given().guarded_by(*ACCOUNT, holding("1.0", 19)).counted(NONE, taken)
+    late = holding("1.0", filled="0.4")
     late.when(close_of("av1", "part", "0.7")).refused("exceeds_position")
-    late.when(close_of("av1")).then(placed("0.6"), CloseStarted("full", Decimal("0.6"), 19))
-    seen = given().guarded_by(*ACCOUNT, holding("0.6", 21)).counted(NONE, taken)
-    seen.when(close_of("av1")).then(placed("0.6"), CloseStarted("full", Decimal("0.6"), 21))
-
-
-def test_a_position_that_was_closed_is_not_closed_twice() -> None:
-    taken = CloseTally(filled=Decimal("1.0"), filled_at_us=20)
-    late = given().guarded_by(*ACCOUNT, holding("1.0", 19)).counted(NONE, taken)
-    late.when(close_of("av1")).refused("no_position")
+    late.when(close_of("av1")).then(placed("0.6"), CloseStarted("full", Decimal("0.6"), 9))
+    holding("1.0", filled="1.0").when(close_of("av1")).refused("no_position")
 
 
 def test_after_a_while_the_venue_s_position_is_believed() -> None:
-    taken = CloseTally(("order-av9",), Decimal("1.0"), 20)
+    taken = CloseTally(("order-av9",), Decimal("1.0"), 9, Decimal("1.0"), 20)
     assert at(taken, 20 + SETTLED_US) == taken
-    assert at(taken, 21 + SETTLED_US) == CloseTally(("order-av9",))
+    assert at(taken, 21 + SETTLED_US) == CloseTally(("order-av9",), Decimal("1.0"), 9)
 
 
 def test_no_limit_stops_a_close() -> None:
     full = AccountTally(open_orders=10**6, placed_in_minute=10**6)
     bounded = structs.replace(close_of("av1"), open_orders_max=1)
-    given().guarded_by(*ACCOUNT, holding("1.0", 9)).counted(full).when(bounded).then(
-        placed("1.0"), CloseStarted("full", Decimal("1.0"), 9)
+    GUARDED.counted(full, CloseTally(held=Decimal("1.0"))).when(bounded).then(
+        placed("1.0"), CloseStarted("full", Decimal("1.0"), 0)
     )
 
 
 def test_a_limit_close_needs_its_price() -> None:
-    limit = structs.replace(close_of("av1"), order_type="LIMIT")
-    given().guarded_by(*ACCOUNT, holding("1.0")).when(limit).refused("price_required")
+    holding("1.0").when(structs.replace(close_of("av1"), order_type="LIMIT")).refused(
+        "price_required"
+    )
 
 
 def test_a_close_in_the_log_is_remembered_as_one() -> None:

@@ -14,7 +14,6 @@ from tests.messages import (
     close_of,
     fill_of,
     filled,
-    holding,
 )
 
 ALL = SwitchEngaged("*", "runaway")
@@ -58,7 +57,7 @@ def test_nothing_is_placed_while_it_is_engaged(engaged: SwitchEngaged) -> None:
 
 def test_positions_are_not_closed_while_it_is_engaged() -> None:
     """Conservative: whoever stopped everything closes by hand, or lifts the switch first."""
-    guards = (*ACCOUNT, holding("1.0"), MAIN)
+    guards = (*ACCOUNT, MAIN)
     given().guarded_by(*guards).when(close_of("av1")).refused("kill_switch")
 
 

@@ -17,7 +17,7 @@ from commands.store import Store
 from domain.log import StoreUnavailable
 from domain.order import stream
 from domain.order_messages import Command
-from domain.position import ObservePosition
+from domain.position import ObserveNoPosition, ObservePosition
 from domain.tally import AccountTally, CloseTally, decode, of_account, of_close
 from tests.folds import run
 from tests.messages import close_of, fill_of, order_commands
@@ -31,15 +31,33 @@ HELD = request_for(
     "hold",
 )
 steps = st.lists(
-    st.tuples(st.sampled_from(ORDERS), st.one_of(order_commands, st.just("close"))), max_size=40
+    st.tuples(
+        st.sampled_from(ORDERS),
+        st.one_of(order_commands, st.sampled_from(["close", "look", "flat"])),
+    ),
+    max_size=40,
 )
+
+
+def looked(word: str, asked_at_us: int) -> Command | ObservePosition | ObserveNoPosition:
+    """Return what the venue shows of the position: half of it, or none."""
+    where = ("main", "paper", "BTC-USDT", "LONG")
+    if word == "flat":
+        return ObserveNoPosition(*where, asked_at_us)
+    return ObservePosition(*where, Decimal("0.5"), None, None, None, asked_at_us)
 
 
 def requests_of(chosen: Sequence[tuple[str, Command | str]]) -> list[Request]:
     found = [*opening(), HELD]
     for number, (name, command) in enumerate(chosen):
-        wanted = close_of(name) if isinstance(command, str) else command
-        found.append(request_for(stream(name), wanted, f"key {number}"))
+        match command:
+            case "close":
+                found.append(request_for(stream(name), close_of(name), f"key {number}"))
+            case str():
+                seen = looked(command, 1_700_000_000_000_000 + number)
+                found.append(request_for(HELD.stream, seen, f"key {number}"))
+            case _:
+                found.append(request_for(stream(name), command, f"key {number}"))
     return found
 
 
@@ -86,7 +104,7 @@ def test_open_orders_and_closes_are_counted(opened: Opened) -> None:
     account, close = (kept(opened.again())[key] for key in (of_account("main"), CLOSE))
     assert isinstance(account, AccountTally)
     assert (account.open_orders, account.placed_in_minute) == (2, 3)
-    assert close == CloseTally(live=("order-av3",))
+    assert close == CloseTally(("order-av3",), Decimal(1), 1)
 
 
 def test_a_recount_equals_what_was_kept_in_every_store(opened: Opened) -> None:
