@@ -8,8 +8,10 @@ from typing import assert_never
 
 from msgspec import Struct, structs
 
+from domain import tally
 from domain.log import Routing
 from domain.refusal import Refused
+from domain.tally import AccountTally
 
 MASTER_ACCOUNT = "master_account"
 RESERVED = frozenset({"gateway", "orders", "positions", "trades", "*"})
@@ -66,7 +68,16 @@ def stream(account: str) -> str:
     return f"account-{account}"
 
 
-def decide(command: Command, state: Account) -> tuple[Event, ...]:
+def counted(command: Command, _state: Account) -> tuple[str, ...]:
+    """Tallies that the command is decided on; an account changes none."""
+    return (tally.of_account(command.account),) if isinstance(command, DeleteAccount) else ()
+
+
+def decide(
+    command: Command,
+    state: Account,
+    orders: AccountTally = AccountTally(),  # noqa: B008 - frozen
+) -> tuple[Event, ...]:
     match command:
         case OpenAccount(account):
             if account in RESERVED:
@@ -85,6 +96,11 @@ def decide(command: Command, state: Account) -> tuple[Event, ...]:
                 raise Refused("account_protected", f"{MASTER_ACCOUNT!r} cannot be deleted.")
             if not state.is_open:
                 raise _unknown(account)
+            if orders.open_orders:
+                raise Refused(
+                    "account_busy",
+                    f"Account {account!r} has {orders.open_orders} live orders. Cancel them first.",
+                )
             return (AccountDeleted(account, state.generation),)
         case _:
             assert_never(command)

@@ -8,6 +8,7 @@ from domain.account import (
     DeleteAccount,
     OpenAccount,
 )
+from domain.tally import AccountTally
 from tests.given import given
 from tests.messages import ACCOUNT
 
@@ -34,6 +35,13 @@ def test_what_is_not_there_is_not_deleted() -> None:
     given().when(DeleteAccount("main")).refused("unknown_account")
     gone = (*ACCOUNT, AccountDeleted("main", 1))
     given(*gone).when(DeleteAccount("main")).refused("unknown_account")
+
+
+def test_an_account_with_live_orders_is_not_deleted() -> None:
+    deleting = given(*ACCOUNT).counted(AccountTally(open_orders=2)).when(DeleteAccount("main"))
+    deleting.refused("account_busy")
+    over = given(*ACCOUNT).counted(AccountTally(open_orders=0, placed_in_minute=9))
+    over.when(DeleteAccount("main")).then(AccountDeleted("main", 1))
 
 
 def test_the_master_account_stays() -> None:
