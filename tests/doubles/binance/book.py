@@ -30,15 +30,20 @@ class Book:
     def __init__(self, symbol: Symbol) -> None:
         self.symbol = symbol
         self.mid = symbol.price
-        self.levels = _LEVELS
-        self.level_quantity = symbol.level_quantity
-        self.step = max(symbol.tick, (symbol.price * _STEP) // symbol.tick * symbol.tick)
+        self.state_ladder()
         self.update_id = 1_000
         self.maker: dict[Side, dict[Decimal, Decimal]] = {"BUY": {}, "SELL": {}}
         self._resting: dict[Side, dict[Decimal, dict[int, Order]]] = {"BUY": {}, "SELL": {}}
         self._touched: dict[Side, set[Decimal]] = {"BUY": set(), "SELL": set()}
         self.refill()
         self.take_delta()
+
+    def state_ladder(self) -> None:
+        """What the maker states before a test says otherwise."""
+        symbol = self.symbol
+        self.levels = _LEVELS
+        self.level_quantity = symbol.level_quantity
+        self.step = max(symbol.tick, (symbol.price * _STEP) // symbol.tick * symbol.tick)
 
     def rest(self, order: Order) -> None:
         self._resting[order.side].setdefault(order.price, {})[order.order_id] = order

@@ -11,9 +11,9 @@ from typing import Any
 import msgspec
 
 from tests.doubles.binance import wire
-from tests.doubles.binance.book import SIDES
 from tests.doubles.binance.exchange import Exchange
 from tests.doubles.binance.faults import FaultRule
+from tests.doubles.binance.life import begin_life, end_life
 from tests.doubles.binance.records import Account
 from tests.doubles.binance.sockets import Sockets
 from tests.doubles.binance.symbols import SYMBOLS, Market
@@ -242,41 +242,33 @@ def _requests(exchange: Exchange, _: Sockets, body: Any) -> dict[str, int]:
     return counts
 
 
-def _life(exchange: Exchange, _: Sockets, body: Any) -> dict[str, Any]:
-    """Trade a little at the middle and change the best prices, `per_second`, until told 0."""
-    key = (body.get("market", "spot"), body["symbol"])
-    exchange.engines[key[0]].book(key[1])
-    before = exchange.lives.pop(key, None)
-    if before is not None:
-        before.cancel()
-    if body["per_second"]:
-        life = _live(exchange, *key, float(body["per_second"]))
-        exchange.lives[key] = asyncio.get_running_loop().create_task(life)
+def _reset(exchange: Exchange, _: Sockets, body: Any) -> dict[str, Any]:
+    """Let markets, faults and clock be as at the start; accounts stay, and what they hold."""
+    del body
+    exchange.faults.clear()
+    exchange.clock_offset_ms = 0
+    for key in tuple(exchange.lives):
+        end_life(exchange, *key)
+    for market, engine in exchange.engines.items():
+        for name, book in engine.books.items():
+            book.state_ladder()
+            engine.move(name, book.symbol.price, exchange.now_ms())
+            exchange.note(f"mid:{market}:{name}", book.mid)
     return {}
 
 
-async def _live(exchange: Exchange, market: Market, name: str, per_second: float) -> None:
-    engine = exchange.engines[market]
-    book, beat = engine.books[name], 0
-    loop = asyncio.get_running_loop()
-    due = loop.time()
-    while True:
-        beat += 1
-        side = SIDES[beat % 2]
-        price, quantity = book.best(side), book.symbol.quantity_min * (1 + beat % 7)
-        if price is not None:
-            now_ms = exchange.now_ms()
-            is_buyer_maker = side == "BUY"
-            engine.print_trade(name, price, quantity, now_ms, is_buyer_maker=is_buyer_maker)
-            if price in book.maker[side]:
-                book.maker[side][price] = book.level_quantity - quantity * (beat % 3)
-                book.touch(side, price)
-        exchange.commit()
-        due = max(due + 1 / per_second, loop.time() - 1)
-        await asyncio.sleep(max(0.0, due - loop.time()))
+def _life(exchange: Exchange, _: Sockets, body: Any) -> dict[str, Any]:
+    """Trade a little and change the best prices, `per_second`, until told 0."""
+    market, name = body.get("market", "spot"), body["symbol"]
+    exchange.engines[market].book(name)
+    end_life(exchange, market, name)
+    if body["per_second"]:
+        begin_life(exchange, market, name, float(body["per_second"]))
+    return {}
 
 
 _ACTIONS = {
+    "reset": _reset,
     "life": _life,
     "account": _account,
     "revoke": _revoke,
