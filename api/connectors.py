@@ -19,7 +19,6 @@ from api.market_data_schemas import (
     ConfigField,
     ConnectorItem,
     ConnectorMarkets,
-    NoRule,
     OrderTypes,
     RuleItem,
     RulesQuery,
@@ -79,7 +78,7 @@ async def order_types(connector_name: FromPath[str]) -> Reply:
     "/connectors/{connector_name:str}/trading-rules",
     opt=_read(
         "What may be traded and how, by pair; `Age` says how many seconds ago the venue said so.",
-        dict[str, RuleItem | NoRule],
+        dict[str, RuleItem],
         query=RulesQuery,
         errors=_MARKET_ERRORS,
     ),
@@ -87,12 +86,12 @@ async def order_types(connector_name: FromPath[str]) -> Reply:
 async def trading_rules(request: Request[Any, Any, Any], connector_name: FromPath[str]) -> Reply:
     query: RulesQuery = _rules_query(request)
     rules, age_seconds = await _rules(request, connector_name)
-    shown: dict[str, RuleItem | NoRule]
+    shown: dict[str, RuleItem]
     if query.trading_pairs:
         shown = {
             pair: _item(rules[pair])
             if pair in rules
-            else NoRule(f"Trading pair {pair!r} is not traded at {connector_name!r}.")
+            else RuleItem(error=f"Trading pair {pair!r} is not traded at {connector_name!r}.")
             for pair in query.trading_pairs
         }
     else:

@@ -5,7 +5,7 @@ Numbers in answers are floats, as the contract has them; sums were exact until t
 
 from typing import Annotated, Any
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from api.schemas import Amount, Name, Names, Time
 
@@ -206,22 +206,21 @@ class OrderTypes(Struct, frozen=True):
 
 
 class RuleItem(Struct, frozen=True):
-    min_order_size: float
-    max_order_size: float | None
-    min_price_increment: float
-    min_base_amount_increment: float
-    min_quote_amount_increment: float
-    min_notional_size: float
-    min_order_value: float
-    max_price_significant_digits: float
-    supports_limit_orders: bool
-    supports_market_orders: bool
-    buy_order_collateral_token: str | None
-    sell_order_collateral_token: str | None
+    """All fields but `error`; for a pair that is not traded `error` alone."""
 
-
-class NoRule(Struct, frozen=True):
-    error: str
+    min_order_size: float | UnsetType = UNSET
+    max_order_size: float | UnsetType = UNSET
+    min_price_increment: float | UnsetType = UNSET
+    min_base_amount_increment: float | UnsetType = UNSET
+    min_quote_amount_increment: float | UnsetType = UNSET
+    min_notional_size: float | UnsetType = UNSET
+    min_order_value: float | UnsetType = UNSET
+    max_price_significant_digits: float | UnsetType = UNSET
+    supports_limit_orders: bool | UnsetType = UNSET
+    supports_market_orders: bool | UnsetType = UNSET
+    buy_order_collateral_token: str | UnsetType = UNSET
+    sell_order_collateral_token: str | UnsetType = UNSET
+    error: str | UnsetType = UNSET
 
 
 class ConfigField(Struct, frozen=True, omit_defaults=True):
