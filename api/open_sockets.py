@@ -8,6 +8,9 @@ from typing import Protocol
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 
+HEARTBEAT_SECONDS = 30.0
+STALL_SECONDS = 20.0
+
 
 class Open(Protocol):
     """What is asked of a connection from outside."""
@@ -28,7 +31,16 @@ class Open(Protocol):
 
 
 class OpenSockets:
-    def __init__(self, connections_max: int) -> None:
+    def __init__(
+        self,
+        connections_max: int,
+        *,
+        heartbeat_seconds: float = HEARTBEAT_SECONDS,
+        stall_seconds: float = STALL_SECONDS,
+    ) -> None:
+        """A client that takes nothing for `stall_seconds` is cut."""
+        self.heartbeat_seconds = heartbeat_seconds
+        self.stall_seconds = stall_seconds
         self.is_ending = False
         self.refused = 0
         self._connections_max = connections_max

@@ -13,10 +13,9 @@ from litestar.types import Scope, Send
 
 from api import wire
 
-STALL_SECONDS = 20.0
 BACKLOG_BYTES = 64 * 1024
 QUIET_SECONDS = 0.25
-QUIET_MAX_SECONDS = 1.0
+QUIET_MAX_SECONDS = 2.0
 """Of messages that follow one another; data is not held back for ever by a client that talks."""
 
 
@@ -25,7 +24,7 @@ class Stalled(Exception):  # noqa: N818 - says what is so
 
 
 class Outlet:
-    def __init__(self, scope: Scope, send: Send, stall_seconds: float = STALL_SECONDS) -> None:
+    def __init__(self, scope: Scope, send: Send, stall_seconds: float) -> None:
         self.sent = 0
         self._scope = scope
         self._send = send
@@ -34,19 +33,21 @@ class Outlet:
         self._is_answered = asyncio.Event()
         self._is_answered.set()
         self._now = asyncio.get_running_loop().time
-        self._asked_at = self._quiet_until = self._pushed_at = 0.0
+        self._quiet_from = self._quiet_until = self._pushed_at = 0.0
 
     @asynccontextmanager
     async def answering(self) -> AsyncIterator[None]:
         """While a message is being answered; there is one at a time."""
-        now = self._now()
+        began_at = self._now()
         if self._quiet_until <= self._pushed_at:
-            self._asked_at = now
+            self._quiet_from = began_at
         self._is_answered.clear()
         try:
             yield
         finally:
-            self._quiet_until = min(self._now() + QUIET_SECONDS, self._asked_at + QUIET_MAX_SECONDS)
+            now = self._now()
+            self._quiet_from += now - began_at  # Our own time is not the client's.
+            self._quiet_until = min(now + QUIET_SECONDS, self._quiet_from + QUIET_MAX_SECONDS)
             self._is_answered.set()
 
     async def answer(self, text: str) -> None:

@@ -15,19 +15,18 @@ import psycopg
 from litestar.types import Receive, Scope
 from msgspec import Struct
 
-from adapters.settings import Settings
 from adapters.venues.registry import NoVenue
 from api.auth import Authenticator
+from api.deps import Deps
 from api.errors import Failure
 from api.market import frames
-from api.market.feeds import Feeds, TooManyFeeds
-from api.market.subscriptions import Subscribe, Subscription, subscription
+from api.market.feeds import TooManyFeeds
+from api.market.subscriptions import Subscribe, Subscription, id_of, subscription
 from api.outlet import Outlet, Stalled
 from api.socket_login import login
 from api.throttle import Buckets
 
 _log = logging.getLogger(__name__)
-HEARTBEAT_SECONDS = 30.0
 FIRST_ANSWER_SECONDS = 2.0
 SUBSCRIPTIONS_MAX = 100
 MESSAGES_PER_SECOND = 50.0
@@ -52,8 +51,7 @@ class Session:
         scope: Scope,
         receive: Receive,
         outlet: Outlet,
-        feeds: Feeds,
-        settings: Settings,
+        deps: Deps,
         auth: Authenticator,
     ) -> None:
         self.connection_id = str(uuid.uuid4())
@@ -63,13 +61,14 @@ class Session:
         self._scope = scope
         self._receive = receive
         self._outlet = outlet
-        self._feeds = feeds
-        self._settings = settings
+        self._feeds = deps.feeds
+        self._settings = deps.settings
+        self._heartbeat_seconds = deps.sockets.heartbeat_seconds
         self._auth = auth
         self._pace = Buckets(MESSAGES_PER_SECOND, MESSAGES_AT_ONCE)
         self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()
-        self._beat_at = self._loop.time() + HEARTBEAT_SECONDS
+        self._beat_at = self._loop.time() + self._heartbeat_seconds
 
     async def run(self, first: Subscribe | str | None) -> None:
         """Until the client leaves or is cut; `first` is subscribed to unasked, or why it is not."""
@@ -136,7 +135,7 @@ class Session:
 
     async def _subscribe(self, asked: Subscribe) -> str:
         """Waits a little for a feed that begins, so that an unknown pair is told at once."""
-        if len(self._held) >= SUBSCRIPTIONS_MAX:
+        if id_of(asked) not in self._held and len(self._held) >= SUBSCRIPTIONS_MAX:
             text = f"This connection has {SUBSCRIPTIONS_MAX} subscriptions, as many as one may."
             return _error(f"{text} Unsubscribe from one, or open another.")
         try:
@@ -205,7 +204,7 @@ class Session:
         """Beats when it is time, and looks then whether the credential still holds."""
         if self._loop.time() < self._beat_at:
             return True
-        self._beat_at = self._loop.time() + HEARTBEAT_SECONDS
+        self._beat_at = self._loop.time() + self._heartbeat_seconds
         try:
             await login(self._scope, self._settings, self._auth, SCOPE)
         except Failure:

@@ -16,7 +16,7 @@ from api.errors import Failure
 from api.market import frames
 from api.market.subscriptions import Subscribe
 from api.open_sockets import OpenSockets
-from api.outlet import BACKLOG_BYTES, STALL_SECONDS, Outlet, Stalled
+from api.outlet import BACKLOG_BYTES, Outlet, Stalled
 from api.socket_login import login, query
 from api.socket_session import CLOSE_SECONDS, SCOPE, Session
 
@@ -30,8 +30,8 @@ async def market_data(socket: WebSocket[Any, Any, Any]) -> None:
     scope: Scope = socket.scope
     await socket.accept()
     wire.limit_backlog(scope, BACKLOG_BYTES)
-    wire.limit_silence(scope, STALL_SECONDS)
-    outlet = Outlet(scope, socket.send)
+    wire.limit_silence(scope, deps.sockets.stall_seconds)
+    outlet = Outlet(scope, socket.send, deps.sockets.stall_seconds)
     try:
         caller = await login(scope, deps.settings, socket.app.state.auth, SCOPE)
         first = _first(scope)
@@ -58,7 +58,7 @@ async def _serve(
 ) -> None:
     deps = deps_of(socket)
     auth = socket.app.state.auth
-    session = Session(socket.scope, socket.receive, outlet, deps.feeds, deps.settings, auth)
+    session = Session(socket.scope, socket.receive, outlet, deps, auth)
     sockets.add(session, caller.name)
     try:
         await session.run(first)

@@ -186,14 +186,19 @@ def _dropped(of: Subscription, count: int) -> list[str]:
     return [frames.frame("dropped", subscription_id=of.id, count=count, message=text)]
 
 
+def id_of(asked: Subscribe) -> str:
+    end = f"_{asked.interval}" if asked.type == "candles" else ""
+    return f"{asked.type}_{asked.connector}_{asked.trading_pair}{end}"
+
+
 def subscription(feeds: Feeds, asked: Subscribe, now: float) -> Subscription:
     """Starts the feed where none runs. Raises NoVenue and TooManyFeeds."""
     connector, pair = asked.connector, asked.trading_pair
     clock = _Clock(asked.update_interval, now)
     if asked.type == "candles":
         feed = feeds.candles_of(connector, pair, asked.interval)
-        return _Candles(feed.key, feed, clock, min(asked.max_records, ROWS_MAX))
+        return _Candles(id_of(asked), feed, clock, min(asked.max_records, ROWS_MAX))
     pair_feed = feeds.pair(connector, pair)
     if asked.type == "order_book":
-        return _Books(pair_feed.key, pair_feed, clock, asked.depth)
-    return _Trades(f"trades_{connector}_{pair}", pair_feed, clock)
+        return _Books(id_of(asked), pair_feed, clock, asked.depth)
+    return _Trades(id_of(asked), pair_feed, clock)

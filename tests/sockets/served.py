@@ -1,22 +1,23 @@
-"""A real API on a free port, in a thread, before a real paper venue; and raw clients of its sockets."""
+"""A real API in a thread, before a real paper venue; and raw clients of its sockets."""
 
 import json
 import threading
 import time
 from base64 import b64encode
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import httpx
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from adapters.settings import Settings
 from api import serve
 from api.app import create_app
 from api.deps import Deps
+from api.open_sockets import OpenSockets
 
 USER, PASSWORD = "tester", "correct horse"
 TOKEN = b64encode(f"{USER}:{PASSWORD}".encode()).decode()
@@ -40,10 +41,18 @@ class Served(Struct, frozen=True):
 
 
 @contextmanager
-def serving(database_url: str, venue_url: str, folder: Path, **changed: Any) -> Iterator[Served]:
+def serving(
+    database_url: str,
+    venue_url: str,
+    folder: Path,
+    sockets: OpenSockets | None = None,
+    **changed: Any,
+) -> Iterator[Served]:
     own: dict[str, Any] = {"username": USER, "password": PASSWORD, "data_dir": folder, "port": 0}
     settings = Settings(**(own | {"database_url": database_url, "paper_url": venue_url} | changed))
     deps = serve.build(settings)
+    if sockets is not None:
+        deps = structs.replace(deps, sockets=sockets)
     server = serve.Server(serve.configured(settings, create_app(deps)), deps)
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -97,6 +106,20 @@ class Raw:
             message = await self.socket.receive(max(0.01, deadline - time.monotonic()))
             if message.type is not aiohttp.WSMsgType.TEXT:
                 return self.socket.close_code
+
+
+@asynccontextmanager
+async def opened(url: str, **options: Any) -> AsyncIterator[Raw]:
+    async with aiohttp.ClientSession() as http, http.ws_connect(url, **options) as socket:
+        yield Raw(socket)
+
+
+@asynccontextmanager
+async def connected(served: Served) -> AsyncIterator[Raw]:
+    """Logged in, and greeted."""
+    async with opened(served.socket_url()) as raw:
+        assert (await raw.next())["type"] == "connected"
+        yield raw
 
 
 def subscribe(kind: str, **fields: Any) -> dict[str, Any]:
