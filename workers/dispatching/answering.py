@@ -105,13 +105,7 @@ class Answering:
         return len(taken)
 
     async def _answer(self, taken: Taken) -> None:
-        try:
-            found = await asyncio.shield(self._found(taken.question))
-        except asyncio.CancelledError:
-            raise
-        except Exception as error:  # noqa: BLE001 - told to whoever asked, in few words
-            _log.exception("A question of %s could not be answered", taken.question.account)
-            found = Answer(None, UNREACHABLE, f"internal error: {type(error).__name__}")
+        found = await asyncio.shield(self._found(taken.question))
         await questions.answer(self._side, taken.id, found)
 
     def _found(self, question: Question) -> "asyncio.Task[Answer]":
@@ -141,6 +135,8 @@ class Answering:
         answerer = ANSWERERS.get(question.kind)
         if answerer is None:
             return Answer(None, "not_supported", f"this worker cannot answer {question.kind!r}")
+        if desk.is_paused:
+            return Answer(None, UNREACHABLE, "it wants fewer requests for the moment")
         slots = self._per_desk.setdefault(place, asyncio.Semaphore(AT_ONCE_PER_DESK))
         try:
             async with asyncio.timeout(ANSWER_SECONDS), slots:
@@ -148,7 +144,11 @@ class Answering:
         except TimeoutError:
             return Answer(None, UNREACHABLE, f"no answer within {ANSWER_SECONDS:.0f} s")
         except VenueUnreachable as error:
+            desk.heed(error)
             return Answer(None, UNREACHABLE, str(error))
         except VenueRefused as refusal:
             return Answer(None, refusal.code, refusal.text)
+        except Exception as error:  # noqa: BLE001 - one venue must not silence the others
+            _log.exception("%s of %s at %s failed", question.kind, *place)
+            return Answer(None, UNREACHABLE, f"internal error: {type(error).__name__}")
         return Answer(msgspec.json.encode(found).decode())
