@@ -11,6 +11,7 @@ import time
 from collections import deque
 from itertools import islice
 
+from adapters.venues.market_port import PublicVenue
 from adapters.venues.port import Candle, VenueRefused, VenueUnreachable
 from api.market.feed import PAUSES_SECONDS
 from api.market.following import Followed
@@ -18,9 +19,9 @@ from api.market.venues import Venues
 
 _log = logging.getLogger(__name__)
 ROWS_MAX = 1_000
+ROWS_LEAST = 100
 POLL_SECONDS = 1.0
 _PACE_SECONDS = 0.2
-_PAGE = 100
 
 
 class Pace:
@@ -51,7 +52,8 @@ class CandleFeed(Followed):
         """Grows with every change."""
         self._venues = venues
         self._pace = pace
-        self._rows: deque[Candle] = deque(maxlen=ROWS_MAX)
+        self._rows: deque[Candle] = deque(maxlen=ROWS_LEAST)
+        self._is_whole = False
 
     @property
     def is_fresh(self) -> bool:
@@ -60,6 +62,13 @@ class CandleFeed(Followed):
     def latest(self, limit: int) -> tuple[Candle, ...]:
         """Oldest first; the last one may be under way."""
         return tuple(islice(self._rows, max(0, len(self._rows) - limit), None))
+
+    def want(self, rows: int) -> None:
+        """Keep that many from now on, if it was fewer."""
+        rows = min(rows, ROWS_MAX)
+        if rows > (self._rows.maxlen or 0):
+            self._rows = deque(self._rows, maxlen=rows)
+            self._is_whole = False
 
     async def run(self) -> None:
         pause, longest = PAUSES_SECONDS
@@ -84,10 +93,12 @@ class CandleFeed(Followed):
         self.tell()
 
     async def _poll(self) -> None:
-        start_us = self._rows[-1].start_us if self._rows else None
-        limit = _PAGE if self._rows else ROWS_MAX
         async with self._venues.use(self.connector) as venue:
-            found = await venue.candles(self.pair, self.interval, start_us, limit)
+            if self._is_whole and self._rows:
+                start_us = self._rows[-1].start_us
+                found = await venue.candles(self.pair, self.interval, start_us, ROWS_LEAST)
+            else:
+                found = await self._all(venue)
         if self.state != "live":
             self.connects += 1
         self.state = "live"
@@ -95,6 +106,19 @@ class CandleFeed(Followed):
         if self._merge(found):
             self.number += 1
             self.tell()
+
+    async def _all(self, venue: PublicVenue) -> tuple[Candle, ...]:
+        """As many as are wanted, or as the venue lets one have at once."""
+        wanted = self._rows.maxlen or ROWS_LEAST
+        self._is_whole = True
+        try:
+            found = await venue.candles(self.pair, self.interval, None, wanted)
+        except VenueRefused:
+            if wanted == ROWS_LEAST:
+                raise
+            found = await venue.candles(self.pair, self.interval, None, ROWS_LEAST)
+        self._rows.clear()
+        return found
 
     def _merge(self, found: tuple[Candle, ...]) -> bool:
         """Whether anything is other than before."""

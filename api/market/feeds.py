@@ -60,13 +60,14 @@ class Feeds:
         found = self._running(key, Feed)
         return found or self._begin(Feed(self._venues, connector, pair))
 
-    def candles_of(self, connector: str, pair: str, interval: str) -> CandleFeed:
-        """Raises NoVenue and TooManyFeeds."""
+    def candles_of(self, connector: str, pair: str, interval: str, rows: int) -> CandleFeed:
+        """The feed of at least so many rows. Raises NoVenue and TooManyFeeds."""
         key = f"candles_{connector}_{pair}_{interval}"
         found = self._running(key, CandleFeed)
         if found is None:
             pace = self._paces.setdefault(connector, Pace())
             found = self._begin(CandleFeed(self._venues, pace, connector, pair, interval))
+        found.want(rows)
         return found
 
     # What is looked at is used, if it runs; it is not started.

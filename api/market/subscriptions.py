@@ -11,13 +11,12 @@ from msgspec import Meta, Struct
 
 from api.decoding import NAME
 from api.market import frames
-from api.market.candle_feed import CandleFeed
+from api.market.candle_feed import ROWS_MAX, CandleFeed
 from api.market.feed import Feed
 from api.market.feeds import AnyFeed, Feeds
 
 INTERVAL_SECONDS = (0.25, 60.0)
 DEPTH_MAX = 1_000
-ROWS_MAX = 1_000
 FIRST_LOOK_SECONDS = 0.25
 Connector = Annotated[str, Meta(pattern=NAME)]
 Pair = Annotated[str, Meta(pattern=r"^[^\s/?#]{1,64}$(?!\n)")]
@@ -196,8 +195,9 @@ def subscription(feeds: Feeds, asked: Subscribe, now: float) -> Subscription:
     connector, pair = asked.connector, asked.trading_pair
     clock = _Clock(asked.update_interval, now)
     if asked.type == "candles":
-        feed = feeds.candles_of(connector, pair, asked.interval)
-        return _Candles(id_of(asked), feed, clock, min(asked.max_records, ROWS_MAX))
+        rows = min(asked.max_records, ROWS_MAX)
+        feed = feeds.candles_of(connector, pair, asked.interval, rows)
+        return _Candles(id_of(asked), feed, clock, rows)
     pair_feed = feeds.pair(connector, pair)
     if asked.type == "order_book":
         return _Books(id_of(asked), pair_feed, clock, asked.depth)
