@@ -14,8 +14,7 @@ from adapters.venues.connectors import connectors
 from adapters.venues.registry import served
 from api.account_schemas import AddedCredential, PutCredential
 from api.checking import Checked, wait_for_outcome
-from api.credential_fields import checked, fingerprint, named_and_credentials
-from api.decoding import Body
+from api.credential_fields import checked, decoded, fingerprint, named_and_credentials
 from api.deps import Deps, deps_of
 from api.dry_run import dry_run
 from api.errors import Failure
@@ -53,7 +52,6 @@ _OPERATION = Operation(
     is_command=True,
     errors=(400, 404, 409),
 )
-_object = Body(dict)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -68,7 +66,7 @@ async def add_credential(
     connector_name: FromPath[str],
 ) -> Reply:
     raw = await read_body(request, deps_of(request).settings.body_bytes_max)
-    fields = _checked(request, account_name, connector_name, _object(raw), ("body",))
+    fields = _checked(request, account_name, connector_name, decoded(raw), ("body",))
     return await _offer(request, account_name, connector_name, fields, raw, 201)
 
 
@@ -84,7 +82,7 @@ async def add_credential(
 )
 async def put_credential(request: Request[Any, Any, Any], account_name: FromPath[str]) -> Reply:
     raw = await read_body(request, deps_of(request).settings.body_bytes_max)
-    connector_name, given = named_and_credentials(_object(raw))
+    connector_name, given = named_and_credentials(decoded(raw))
     place = ("body", "credentials")
     fields = _checked(request, account_name, connector_name, given, place)
     return await _offer(request, account_name, connector_name, fields, raw, 200)
