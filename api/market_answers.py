@@ -11,7 +11,7 @@ from litestar import Request
 from msgspec import Raw
 
 from adapters.venues.connectors import connectors
-from adapters.venues.port import VenueRefused, VenueUnreachable
+from adapters.venues.port import VenueBusy, VenueRefused, VenueUnreachable
 from adapters.venues.registry import NoVenue
 from api.decoding import entry
 from api.errors import RETRY_SOON, Failure
@@ -20,6 +20,7 @@ from api.market.counting import Outcome
 from api.market.quotes import Quotes
 from api.market.rules import RulesUnknown
 from api.schemas import Name
+from api.throttle import retry_after
 from domain.amounts import BadAmount, amount
 
 _BAD_REQUEST, _NOT_FOUND = 400, 404
@@ -64,6 +65,9 @@ def _failure(error: Exception, connector: str, not_found: int) -> tuple[Failure 
             return Failure(status, f"{connector}: {text}", code), "refused"
         case RulesUnknown():
             return Failure(503, str(error), "rules_not_loaded", RETRY_SOON), "unreachable"
+        case VenueBusy(retry_after_seconds=seconds):
+            text = f"{connector} wants fewer questions: {error}."
+            return Failure(503, text, "venue_busy", retry_after(seconds)), "unreachable"
         case VenueUnreachable():
             text = f"{connector} did not answer: {error}. Try again shortly."
             return Failure(502, text, "venue_unreachable", RETRY_SOON), "unreachable"

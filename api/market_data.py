@@ -17,7 +17,7 @@ from api.errors import RETRY_SOON, Failure
 from api.http import read_body
 from api.market.rates import QUOTE_TOKEN, rate
 from api.market.tickers import FRESH_SECONDS, Pooled
-from api.market_answers import asked, named, no_venue, number, quotes_of
+from api.market_answers import asked, named, no_venue, number
 from api.market_data_schemas import (
     Funding,
     MarketSettings,
@@ -286,10 +286,10 @@ async def pool_prices() -> Reply:
     opt=_read(Operation("How live feeds are kept.", {200: MarketSettings})),
 )
 async def settings(request: Request[Any, Any, Any]) -> Reply:
-    quotes_of(request)
+    kept = deps_of(request).settings
     shown = MarketSettings(
-        300,
-        600,
+        kept.market_data_cleanup_interval,
+        kept.market_data_feed_timeout,
         "A feed starts when it is first asked for and stops when nobody has asked for it in "
         "feed_timeout seconds; that is looked at every cleanup_interval seconds.",
     )

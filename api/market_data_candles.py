@@ -1,5 +1,6 @@
 """Candles: the latest, and those of a span. What was fetched is kept and not asked for again."""
 
+import contextlib
 from typing import Any
 
 import msgspec
@@ -14,6 +15,7 @@ from api.errors import Failure
 from api.http import read_body
 from api.lists import to_us
 from api.market.candles import CandleRow, Rows, length_of
+from api.market.feeds import TooManyFeeds
 from api.market.intervals import LENGTHS
 from api.market.quotes import Quotes
 from api.market_answers import asked, named
@@ -56,14 +58,17 @@ async def candle_connectors(request: Request[Any, Any, Any]) -> Reply:
 
 @post(
     "/market-data/candles",
-    opt=_shown("The latest candles, oldest first.", body=CandlesBody),
+    opt=_shown("The latest candles, oldest first. Starts a feed, or keeps it.", body=CandlesBody),
     status_code=200,
 )
 async def candles(request: Request[Any, Any, Any]) -> Reply:
     body: CandlesBody = _candles_body(await _raw(request))
     series = Series(body.connector_name, body.trading_pair, body.interval)
     async with asked(request, "candles", series.connector, _BAD_REQUEST) as quotes:
-        return _reply(series, await _latest(request, quotes, series, None, body.max_records))
+        found = await _latest(request, quotes, series, None, body.max_records)
+    with contextlib.suppress(TooManyFeeds):  # The answer is as good without a feed.
+        deps_of(request).feeds.candles_of(series.connector, series.pair, series.interval)
+    return _reply(series, found)
 
 
 @post(

@@ -195,8 +195,8 @@ class PoolPrices(Struct, frozen=True):
 
 
 class MarketSettings(Struct, frozen=True):
-    cleanup_interval: int
-    feed_timeout: int
+    cleanup_interval: float
+    feed_timeout: float
     description: str
 
 

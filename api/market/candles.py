@@ -26,6 +26,8 @@ KEPT_SECONDS = 1.0
 _KEPT_MAX = 500
 _FETCHING_MAX = 8
 
+Live = Callable[[str, str, str, int], Sequence[Candle] | None]
+"""The latest of a running feed: connector, pair, interval, how many. None without a fresh one."""
 Read = Callable[[str, Mapping[str, object]], Any]
 """Awaits the rows of a query."""
 
@@ -67,12 +69,14 @@ class Candles:
         venues: Venues,
         read: Read,
         dsn: str,
+        live: Live,
         now_us: Callable[[], int] = lambda: time.time_ns() // 1_000,
     ) -> None:
         self.now_us = now_us
         self._venues = venues
         self._read = read
         self._dsn = dsn
+        self._live = live
         self._locks: WeakValueDictionary[Series, asyncio.Lock] = WeakValueDictionary()
         self._fetching = asyncio.Semaphore(_FETCHING_MAX)
         self._tails: OrderedDict[Series, _Tail] = OrderedDict()
@@ -154,10 +158,13 @@ class Candles:
         self, venue: PublicVenue, series: Series, length: Length, start_us: int, now_us: int
     ) -> Sequence[Candle]:
         """What is not closed for certain yet, from `start_us` on; at most a second old."""
+        limit = min(PAGE, (now_us - start_us) // length.least_us + 2)
+        live = self._live(series.connector, series.pair, series.interval, limit)
+        if live and live[0].start_us <= start_us:
+            return after(start_us, live)
         tail = self._tails.get(series)
         is_old = tail is None or time.monotonic() - tail.read_at > KEPT_SECONDS
         if tail is None or is_old or tail.start_us > start_us:
-            limit = min(PAGE, (now_us - start_us) // length.least_us + 2)
 
             async def ask() -> _Tail:
                 began_at = time.monotonic()

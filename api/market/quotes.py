@@ -45,7 +45,7 @@ def quotes_of(deps: Deps) -> Quotes:
         tickers=tickers,
         last=LastPrices(deps.venues),
         merged=MergedPrices(tickers),
-        candles=Candles(deps.venues, read, deps.settings.database_url or ""),
+        candles=Candles(deps.venues, read, deps.settings.database_url or "", deps.feeds.candles),
         requests=MarketRequests(),
         markets=deps.markets,
     )

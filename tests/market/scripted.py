@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import AsyncIterator, Collection, Mapping
 from decimal import Decimal
 
+from msgspec import structs
+
 from adapters.venues.market_port import FundingInfo, MarketUpdate, PublicTrade, Topic
 from adapters.venues.port import (
     Candle,
@@ -30,8 +32,15 @@ class ScriptedVenue:
         self.pair_tickers: dict[str, Ticker] = {}
         self.funding: dict[str, FundingInfo] = {}
         self.bars: Mapping[int, Candle] = {}
-        """By start; those that lie ahead of `now_us` are not told yet."""
+        """By start, as they are in the end."""
+        self.bar_us = 60_000_000
         self.now_us = 0
+        self.lag_us = 0
+        """A candle is told so long after it has begun."""
+        self.amends_us = 0
+        """Until so long after its end a candle is other than in the end."""
+        self.fails_after: int | None = None
+        """So many more answers, then none but one."""
         self.page_max = 1000
         self.asked: Counter[str] = Counter()
         self.is_away = False
@@ -68,11 +77,20 @@ class ScriptedVenue:
         await self._asked(f"candles {interval}")
         if self.rules and pair not in {rule.pair for rule in self.rules}:
             raise VenueRefused("unknown_pair", f"{pair} is not traded here")
-        told = [bar for start, bar in sorted(self.bars.items()) if start <= self.now_us]
+        told = self.told()
         size = min(limit, self.page_max)
         if start_us is None:
             return tuple(told[-size:])
         return tuple([bar for bar in told if bar.start_us >= start_us][:size])
+
+    def told(self) -> list[Candle]:
+        """What it says now, oldest first."""
+        amended_us = self.now_us - self.bar_us - self.amends_us
+        return [
+            bar if start <= amended_us else structs.replace(bar, close=bar.close * 2)
+            for start, bar in sorted(self.bars.items())
+            if start + self.lag_us <= self.now_us
+        ]
 
     async def funding_info(self, pair: str) -> FundingInfo:
         await self._asked("funding")
@@ -91,6 +109,11 @@ class ScriptedVenue:
         self.asked[what] += 1
         if self.gate is not None:
             await self.gate.wait()
+        if self.fails_after is not None:
+            self.fails_after -= 1
+            if self.fails_after < 0:
+                self.fails_after = None
+                raise VenueUnreachable("nobody answers just now")
         if self.is_away:
             raise VenueUnreachable("nobody answers")
         if self.refusal is not None:
