@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import time
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlencode
 
 import httpx
@@ -16,9 +16,9 @@ class RawClient:
     def __init__(self, url: str, key: str = "", secret: str = "", market: str = "spot") -> None:
         self._secret = secret
         self._prefix = PREFIX[market]
-        self._http = httpx.Client(base_url=url, headers={"X-MBX-APIKEY": key}, timeout=20)
+        self._http = httpx.Client(base_url=url, headers={"X-MBX-APIKEY": key})
 
-    def __enter__(self) -> "RawClient":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -40,11 +40,13 @@ class RawClient:
         """A signed request; a path without a leading slash is under the market's prefix."""
         return self.send(method, path, self.sign(parameters))
 
-    def send(self, method: str, path: str, parameters: dict[str, Any]) -> httpx.Response:
+    def send(
+        self, method: str, path: str, parameters: dict[str, Any], timeout: float = 20.0
+    ) -> httpx.Response:
         address = path if path.startswith("/") else f"{self._prefix}/{path}"
         if method == "POST":
-            return self._http.post(address, data=parameters)
-        return self._http.request(method, address, params=parameters)
+            return self._http.post(address, data=parameters, timeout=timeout)
+        return self._http.request(method, address, params=parameters, timeout=timeout)
 
     def place(self, client_order_id: str = "", **fields: Any) -> httpx.Response:
         """A LIMIT BUY of 0.01 BTC far below the market, but for what `fields` say; None omits."""

@@ -46,9 +46,7 @@ def test_an_acknowledgement_says_nothing_of_fills(futures: RawClient) -> None:
     assert futures.order("ack")["status"] == "FILLED"
 
 
-def test_reduce_only_never_turns_a_position(
-    binance_double: BinanceProcess, futures: RawClient, account: str
-) -> None:
+def test_reduce_only_never_turns_a_position(futures: RawClient) -> None:
     futures.placed(**TAKE, quantity="1")
     sold = futures.placed(**TAKE, side="SELL", quantity="3", reduceOnly="true")
     assert (sold["status"], sold["executedQty"]) == ("EXPIRED", "1")

@@ -95,6 +95,8 @@ async def _fill(exchange: Exchange, fill: Fill) -> dict[str, int]:
 
 def _account(exchange: Exchange, _: Sockets, body: Any) -> dict[str, str]:
     new = msgspec.convert(body, NewAccount, strict=False)
+    if new.name == "*":
+        raise ValueError("'*' means all accounts. Take another name.")
     account = Account(
         name=new.name,
         key=secrets.token_hex(32),

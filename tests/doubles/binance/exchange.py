@@ -94,7 +94,7 @@ class Exchange:
         return [row for _, row in self._ledger.read(RequestRow)]
 
     def note(self, name: str, value: object) -> None:
-        """Keep a setting: `mid:…`, `leverage:…`, `margin_type:…`, `hedged:…`."""
+        """Keep a setting: `mid:market:symbol`, `leverage:symbol:account`, `hedged::account`."""
         self._ledger.note(name, value)
 
     def commit(self) -> None:
@@ -108,12 +108,13 @@ class Exchange:
             for public in changed.public:
                 self.candles[market].add(public)
         for (account, asset), funds in self.wallet.take_touched().items():
-            self._ledger.put(f"spot:{account}:{asset}", funds)
+            self._ledger.put(f"spot:{asset}:{account}", funds)
         touched = self.margin.take_touched()
         for account, balance in touched.wallets.items():
-            self._ledger.put(f"futures:{account}:USDT", Funds(balance))
+            self._ledger.put(f"futures:USDT:{account}", Funds(balance))
         for key, position in touched.positions.items():
-            self._ledger.put(":".join(key), position)
+            account, symbol, side = key
+            self._ledger.put(f"{symbol}:{side}:{account}", position)
         for income in touched.incomes:
             self._ledger.put(f"{income.transaction_id:012}", income)
         self._ledger.commit()
@@ -129,13 +130,14 @@ class Exchange:
         for key, account in self._ledger.read(Account):
             self.accounts[key] = account
         for key, funds in self._ledger.read(Funds):
-            market, account_name, asset = key.split(":")
+            market, asset, owner = key.split(":", 2)
             if market == "spot":
-                self.wallet.funds[account_name, asset] = funds
+                self.wallet.funds[owner, asset] = funds
             else:
-                self.margin.wallets[account_name] = funds.free
+                self.margin.wallets[owner] = funds.free
         for key, position in self._ledger.read(Position):
-            self.margin.positions[cast("PositionKey", tuple(key.split(":")))] = position
+            symbol, side, owner = key.split(":", 2)
+            self.margin.positions[cast("PositionKey", (owner, symbol, side))] = position
         self.margin.incomes.extend(income for _, income in self._ledger.read(Income))
         for _, order in self._ledger.read(Order):
             self.engines[order.market].restore(order)
@@ -151,15 +153,13 @@ class Exchange:
         self._started_ms = int(str(notes.get("started_ms", self.now_ms())))
         self.note("started_ms", self._started_ms)
         for name, value in notes.items():
-            match name.split(":"):
+            match name.split(":", 2):
                 case ["mid", market, symbol]:
                     book = self.engines[cast("Market", market)].books[symbol]
                     book.mid = Decimal(str(value))
-                case ["leverage", account, symbol]:
+                case ["leverage", symbol, account]:
                     self.margin.leverage[account, symbol] = int(str(value))
-                case ["margin_type", account, symbol]:
-                    self.margin.margin_types[account, symbol] = str(value)
-                case ["hedged", account] if value:
+                case ["hedged", _, account] if value:
                     self.margin.hedged.add(account)
         for engine in self.engines.values():
             for book in engine.books.values():

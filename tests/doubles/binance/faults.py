@@ -46,6 +46,7 @@ class FaultRule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which of these, by execution type: `NEW`, `TRADE`."""
     client_order_id: str = "*"
     account: str = "*"
+    """A name, or `*` for all."""
     seconds: float = 0.0
     status: int = 0
     """Of the answer; 0 is 400 for `reject` and 503 for the others. 429 and 418 are bans."""
@@ -172,4 +173,4 @@ class FaultScript:
 
 
 def _is_about(rule: FaultRule, account: str, client_order_id: str) -> bool:
-    return fnmatchcase(account, rule.account) and fnmatchcase(client_order_id, rule.client_order_id)
+    return rule.account in {"*", account} and fnmatchcase(client_order_id, rule.client_order_id)

@@ -130,7 +130,7 @@ def set_leverage(call: Call) -> dict[str, Any]:
     if not 1 <= leverage <= LEVERAGE_MAX:
         raise ApiError(-4028, f"Leverage {leverage} is not valid")
     call.exchange.margin.leverage[call.account.name, name] = leverage
-    call.exchange.note(f"leverage:{call.account.name}:{name}", leverage)
+    call.exchange.note(f"leverage:{name}:{call.account.name}", leverage)
     return {"leverage": leverage, "maxNotionalValue": _MAX_NOTIONAL, "symbol": name}
 
 
@@ -175,7 +175,7 @@ def set_position_mode(call: Call) -> dict[str, Any]:
     if margin.positions_of(account):
         raise ApiError(-4068, "Position side cannot be changed if there exists position.")
     (margin.hedged.add if wanted else margin.hedged.discard)(account)
-    call.exchange.note(f"hedged:{account}", wanted)
+    call.exchange.note(f"hedged::{account}", wanted)
     return _DONE
 
 

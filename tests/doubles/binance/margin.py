@@ -42,7 +42,6 @@ class Margin:
         self.wallets: dict[str, Decimal] = {}
         self.positions: dict[PositionKey, Position] = {}
         self.leverage: dict[tuple[str, str], int] = {}
-        self.margin_types: dict[tuple[str, str], str] = {}
         self.hedged: set[str] = set()
         self.incomes: list[Income] = []
         self._mark = mark

@@ -54,7 +54,6 @@ class Server:
         return _json(answer)
 
     async def _socket(self, request: web.Request) -> web.StreamResponse:
-        self._exchange.requests[f"WS {request.path}"] += 1
         if self._exchange.faults.is_down:
             return _cut(request)
         return await self._sockets.serve(request)

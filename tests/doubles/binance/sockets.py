@@ -80,6 +80,7 @@ class Sockets:
         sender = asyncio.create_task(connection.run())
         try:
             self._open(request, connection)
+            self._exchange.requests[f"WS {request.path}"] += 1
             async for message in socket:
                 if message.type is WSMsgType.TEXT:
                     self._hear(request.path, connection, message.data)
