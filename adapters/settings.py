@@ -65,6 +65,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     lease_seconds: float = 10.0
     lag_max_events: int = 10000
     followers_max: int = 200
+    open_orders_max: int = 10_000
     market_data_feed_timeout: float = 600.0
     market_data_cleanup_interval: float = 300.0
     feeds_max: int = 200
@@ -124,6 +125,7 @@ _READERS: dict[str, tuple[Callable[[str], Any], bool]] = {
     "lease_seconds": (values.number(1, 3600), False),
     "lag_max_events": (values.whole(1, 1_000_000_000), False),
     "followers_max": (values.whole(0, 100_000), False),
+    "open_orders_max": (values.whole(0, 1_000_000_000), False),
     "market_data_feed_timeout": (values.number(0.1, 1e9), False),
     "market_data_cleanup_interval": (values.number(0.1, 1e9), False),
     "feeds_max": (values.whole(1, 100_000), False),

@@ -29,6 +29,13 @@ _STATUS_OF_CODE = {
     "order_exists": 409,
     "outcome_known": 409,
     "key_exists": 409,
+    "kill_switch": 409,
+    "price_unknown": 409,
+    "open_orders_limit": 409,
+    "orders_per_minute_limit": 429,
+    "too_many_open_orders": 429,
+    "close_in_flight": 409,
+    "no_position": 404,
     "account_busy": 409,
 }
 """The status of a refusal; every other code is a 400."""

@@ -2,16 +2,16 @@
 
 import contextlib
 import re
-from decimal import Decimal
 from typing import Any
 
 import msgspec
 import psycopg
 from litestar import Request, delete, post
 from litestar.params import FromPath
-from msgspec import Raw, Struct
 
-from api.decoding import Body, entry
+from adapters.venues.connectors import connectors
+from api.amounts import Given, read_amounts, required
+from api.decoding import Body
 from api.deps import Deps, deps_of
 from api.dry_run import dry_run
 from api.errors import RETRY_SOON, Failure
@@ -19,6 +19,7 @@ from api.http import read_body
 from api.market.rules import NotTradable, RulesUnknown, fit
 from api.openapi import Operation
 from api.reading import in_thread, row
+from api.reference_price import reference_price
 from api.reply import Reply
 from api.schemas import DryRun, Message, PlacedOrder, PlaceOrderBody
 from api.submitting import (
@@ -34,25 +35,15 @@ from api.submitting import (
 from commands.codec import decode_recorded
 from commands.request import client_order_id_of
 from domain import order
-from domain.amounts import BadAmount, amount
 from domain.log import StoreUnavailable
 from domain.order_messages import CancelOrder, OrderPlaced, PlaceOrder
 from projections import queries
 
 _place_body = Body(PlaceOrderBody)
-_text = msgspec.json.Decoder(str).decode
 _encode = msgspec.json.Encoder().encode
 _SQL = queries.load("orders")
 _ID = re.compile(r"av[a-z2-7]{26}")
-_SHOWN_BYTES_MAX = 200
 _TRADE = {"scope": "trade"}
-
-
-class _Amounts(Struct, frozen=True):
-    quantity_text: str
-    quantity: Decimal
-    price_text: str | None
-    price: Decimal | None
 
 
 @post(
@@ -73,11 +64,13 @@ async def place_order(request: Request[Any, Any, Any]) -> Reply:
     deps = deps_of(request)
     raw = await read_body(request, deps.settings.body_bytes_max)
     asked: PlaceOrderBody = _place_body(raw)
-    amounts = _amounts(asked)
+    amounts = read_amounts({"amount": asked.amount, "price": asked.price})
+    quantity = required("amount", asked.amount, amounts)
+    price = amounts["price"]
     is_trial = is_dry_run(request)
     intended = intent(request, deps, "place_order", (), raw)
     order_id = client_order_id_of(intended.command_id)
-    command = await _command(deps, intended, asked, amounts, order_id)
+    command = await _command(request, intended, asked, (quantity, price), order_id)
     if is_trial:
         return Reply(await dry_run(deps, order.stream(order_id), command))
     outcome = await submit(request, deps, intended, order.stream(order_id), command)
@@ -87,9 +80,9 @@ async def place_order(request: Request[Any, Any, Any]) -> Reply:
         asked.connector_name,
         asked.trading_pair,
         asked.trade_type,
-        amounts.quantity_text,
+        quantity.text,
         asked.order_type,
-        amounts.price_text,
+        None if price is None else price.text,
     )
     headers = headers_of(outcome.receipt, is_replay=outcome.is_replay)
     if await settle(deps, intended, outcome, headers):
@@ -100,60 +93,25 @@ async def place_order(request: Request[Any, Any, Any]) -> Reply:
     return Reply(_encode(placed), 201, headers)
 
 
-def _amounts(asked: PlaceOrderBody) -> _Amounts:
-    """Raise Failure 422 naming each of the two that is no amount."""
-    errors: list[dict[str, object]] = []
-    quantity_text = price_text = None
-    quantity = price = None
-    try:
-        quantity_text = _literal(asked.amount)
-        quantity = amount(quantity_text)
-    except (BadAmount, msgspec.DecodeError) as error:
-        errors.append(_bad_amount("amount", asked.amount, error))
-    if bytes(asked.price) != b"null":
-        try:
-            price_text = _literal(asked.price)
-            price = amount(price_text)
-        except (BadAmount, msgspec.DecodeError) as error:
-            errors.append(_bad_amount("price", asked.price, error))
-    if quantity is None or quantity_text is None or errors:
-        raise Failure(422, errors)
-    return _Amounts(quantity_text, quantity, price_text, price)
-
-
-def _literal(raw: Raw) -> str:
-    """The text of a JSON number or string, never read as a float."""
-    literal = bytes(raw)
-    if literal[:1] == b'"':
-        return _text(literal)
-    if literal[:1] in b"-0123456789":
-        return literal.decode("ascii")
-    raise BadAmount("Input should be a number or a string that holds one")
-
-
-def _bad_amount(name: str, raw: Raw, error: Exception) -> dict[str, object]:
-    return entry(f"Value error, {error}", ("body", name), _shown(bytes(raw)))
-
-
-def _shown(literal: bytes) -> object:
-    """What was sent, or its beginning where that is no value, as 1e999999 is none."""
-    if len(literal) <= _SHOWN_BYTES_MAX:
-        with contextlib.suppress(msgspec.DecodeError):
-            return msgspec.json.decode(literal)
-    return literal.decode("utf-8", "replace")[: _SHOWN_BYTES_MAX // 2]
-
-
 async def _command(
-    deps: Deps, intended: Intent, asked: PlaceOrderBody, amounts: _Amounts, order_id: str
+    request: Request[Any, Any, Any],
+    intended: Intent,
+    asked: PlaceOrderBody,
+    amounts: tuple[Given, Given | None],
+    order_id: str,
 ) -> PlaceOrder:
     """The order as the venue can take it. Raises Failure 400, or 503 before its rules are known."""
-    quantity, price = amounts.quantity, amounts.price
+    deps = deps_of(request)
+    asked_quantity = amounts[0].value
+    asked_price = None if amounts[1] is None else amounts[1].value
+    quantity, price = asked_quantity, asked_price
     try:
         rule = await deps.markets.rule(asked.connector_name, asked.trading_pair)
         quantity, price = fit(rule, asked.trade_type, asked.order_type, quantity, price)
     except (NotTradable, RulesUnknown) as error:
         if not await is_received(deps, intended):
-            raise _untradable(intended, error) from None
+            raise untradable(intended, error) from None
+    is_market = asked.order_type == "MARKET"
     return PlaceOrder(
         asked.account_name,
         asked.connector_name,
@@ -164,12 +122,21 @@ async def _command(
         price,
         asked.position_action,
         order_id,
-        amounts.quantity if quantity != amounts.quantity else None,
-        amounts.price if price != amounts.price else None,
+        asked_quantity if quantity != asked_quantity else None,
+        asked_price if price != asked_price else None,
+        reference_price=await reference_price(request, asked) if is_market else None,
+        is_reduce_only=asked.position_action == "CLOSE" and is_perpetual(asked.connector_name),
+        open_orders_max=deps.settings.open_orders_max or None,
     )
 
 
-def _untradable(intended: Intent, error: NotTradable | RulesUnknown) -> Failure:
+def is_perpetual(connector: str) -> bool:
+    found = connectors().get(connector)
+    return found is not None and found.is_perpetual
+
+
+def untradable(intended: Intent, error: NotTradable | RulesUnknown) -> Failure:
+    """The answer to an order that the venue would not take, or of which nobody can say."""
     if isinstance(error, NotTradable):
         return failed(intended, 400, str(error), "not_tradable")
     failure = failed(intended, 503, str(error), "rules_not_loaded")

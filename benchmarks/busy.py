@@ -86,7 +86,11 @@ def measure() -> list[Row]:
 def _measure() -> _Whole:
     address = free_address()
     with tempfile.TemporaryDirectory(prefix="aviary-bench-") as folder:
-        environment = {"AVIARY_RATE_PER_SECOND": "0", "AVIARY_DATA_DIR": folder}
+        environment = {
+            "AVIARY_RATE_PER_SECOND": "0",
+            "AVIARY_OPEN_ORDERS_MAX": "0",
+            "AVIARY_DATA_DIR": folder,
+        }
         argv = aviary("serve", "--port", str(address[1]))
         with running(argv, environment) as process:
             wait_for(address, "/ready")

@@ -60,6 +60,7 @@ def api_alone(dsns: Dsns) -> Iterator[Address]:
             "AVIARY_PORT": str(address[1]),
             "AVIARY_PAPER_URL": f"http://127.0.0.1:{venue[1]}",
             "AVIARY_RATE_PER_SECOND": "0",
+            "AVIARY_OPEN_ORDERS_MAX": "0",
         }
         with (
             running([*paper, "--file", str(Path(folder) / "paper.sqlite")], environment),

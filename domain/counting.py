@@ -87,7 +87,8 @@ def _close(
     live = (*others, stream) if after.is_live else others
     match event:
         case CloseStarted():
-            return structs.replace(tally.at(counted, recorded_at_us), live=live)
+            now: CloseTally = tally.at(counted, recorded_at_us)
+            return structs.replace(now, live=live)
         case OrderFilled(quantity=quantity):
             return structs.replace(
                 counted,

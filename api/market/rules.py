@@ -157,9 +157,7 @@ def fit(
         raise NotTradable(f"{quantity} is above {rule.pair}'s maximum of {rule.quantity_max}.")
     if price is None:
         return cut, None
-    moved = _step(price, rule.tick, ROUND_FLOOR if side == "BUY" else ROUND_CEILING)
-    if not moved:
-        raise NotTradable(f"A price of {price} is below {rule.pair}'s tick of {rule.tick}.")
+    moved = fit_price(rule, side, price)
     notional = _exact.multiply(cut, moved)
     if notional < rule.notional_min:
         raise NotTradable(
@@ -167,6 +165,13 @@ def fit(
             f"{rule.notional_min}."
         )
     return cut, moved
+
+
+def fit_price(rule: TradingRule, side: Side, price: Decimal) -> Decimal:
+    moved = _step(price, rule.tick, ROUND_FLOOR if side == "BUY" else ROUND_CEILING)
+    if not moved:
+        raise NotTradable(f"A price of {price} is below {rule.pair}'s tick of {rule.tick}.")
+    return moved
 
 
 def _step(value: Decimal, step: Decimal, rounding: str) -> Decimal:

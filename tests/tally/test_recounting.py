@@ -1,6 +1,6 @@
 """Tallies as they were kept while writing equal those counted from the log afterwards."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from decimal import Decimal
 
@@ -41,10 +41,11 @@ steps = st.lists(
 
 def looked(word: str, asked_at_us: int) -> Command | ObservePosition | ObserveNoPosition:
     """Return what the venue shows of the position: half of it, or none."""
-    where = ("main", "paper", "BTC-USDT", "LONG")
     if word == "flat":
-        return ObserveNoPosition(*where, asked_at_us)
-    return ObservePosition(*where, Decimal("0.5"), None, None, None, asked_at_us)
+        return ObserveNoPosition("main", "paper", "BTC-USDT", "LONG", asked_at_us)
+    return ObservePosition(
+        "main", "paper", "BTC-USDT", "LONG", Decimal("0.5"), None, None, None, asked_at_us
+    )
 
 
 def requests_of(chosen: Sequence[tuple[str, Command | str]]) -> list[Request]:
@@ -116,8 +117,8 @@ def test_a_recount_equals_what_was_kept_in_every_store(opened: Opened) -> None:
 
 
 @pytest.fixture
-def behind(opened: Opened) -> Iterator[Opened]:
-    """Yield a store whose log was written without counting, as an older process does."""
+def behind(opened: Opened) -> Opened:
+    """Return a store whose log was written without counting, as an older process does."""
     source = MemoryStore()
     run(source, story())
     with opened.store.append() as append:
