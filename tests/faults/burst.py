@@ -7,8 +7,7 @@ import time
 from collections.abc import Callable
 
 from tests.faults.clients import Client, Insistent
-from tests.faults.intents import Intent, Place, mixture
-from tests.faults.judge import read_ledger
+from tests.faults.intents import PAPER, Ground, Intent, Place, mixture, resting
 from tests.faults.processes import POLL_SECONDS
 from tests.faults.world import World
 
@@ -28,6 +27,7 @@ class Burst:
         seed: int,
         units: int = UNITS,
         is_over: Callable[[], bool] = lambda: True,
+        ground: Ground = PAPER,
     ) -> None:
         self.sender = Insistent(client)
         self.ended = threading.Event()
@@ -35,7 +35,7 @@ class Burst:
         self._units = units
         self._is_over = is_over
         self._resting: list[str] = []
-        self._source = mixture(seed, self._resting)
+        self._source = mixture(seed, self._resting, ground)
         self._lock = threading.Lock()
         self._taken = 0
 
@@ -73,8 +73,8 @@ def run_burst(
 
     Meanwhile `tend` is called over and over on this thread: it starts again what has died.
     """
-    burst = Burst(client, seed, units, is_over)
-    first = Place(f"{seed}-rests")
+    burst = Burst(client, seed, units, is_over, world.ground)
+    first = resting(f"{seed}-rests", world.ground)
     give_up_at = time.monotonic() + BURST_SECONDS
 
     def tend_until(check: Callable[[], object]) -> None:
@@ -87,7 +87,7 @@ def run_burst(
         try:
             placing = pool.submit(burst.sender.send, first)
             tend_until(placing.done)
-            tend_until(lambda: read_ledger(world.ledger_file).of(first.order))
+            tend_until(lambda: world.ledger().of(first.order))
             sending = [pool.submit(burst.send_share, number) for number in range(CLIENTS)]
             tend_until(lambda: all(share.done() for share in sending))
         finally:

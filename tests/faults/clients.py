@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import msgspec
 from msgspec import Struct
 
-from tests.faults.intents import ACCOUNT, CONNECTOR, PAIR, Intent, Place
+from tests.faults.intents import PAPER, Ground, Intent, Place
 from tests.faults.writer import Told
 
 LOGIN = "Basic " + base64.b64encode(b"admin:admin").decode()
@@ -67,9 +67,10 @@ class Reply(Struct, frozen=True):
 
 
 class HttpClient:
-    def __init__(self, port: int, login: str = LOGIN) -> None:
+    def __init__(self, port: int, login: str = LOGIN, ground: Ground = PAPER) -> None:
         self._port = port
         self._login = login
+        self._ground = ground
 
     def call(self, method: str, path: str, body: Any = None, **headers: str) -> Reply:
         """One request on a connection of its own; raises Unanswered when no answer comes."""
@@ -90,10 +91,10 @@ class HttpClient:
 
     def request(self, intent: Intent) -> Reply:
         if isinstance(intent, Place):
-            return self.call(
-                "POST", "/trading/orders", order_body(intent), Idempotency_Key=intent.key
-            )
-        path = f"/trading/{ACCOUNT}/{CONNECTOR}/orders/{intent.order}/cancel"
+            body = order_body(intent, self._ground)
+            return self.call("POST", "/trading/orders", body, Idempotency_Key=intent.key)
+        place = f"{self._ground.account}/{self._ground.connector}"
+        path = f"/trading/{place}/orders/{intent.order}/cancel"
         return self.call("POST", path, Idempotency_Key=intent.key)
 
     def send(self, intent: Intent) -> Answer:
@@ -109,11 +110,11 @@ class HttpClient:
         return Answer(False, intent.order, is_replay, reply.body["code"])  # noqa: FBT003
 
 
-def order_body(place: Place) -> dict[str, str]:
+def order_body(place: Place, ground: Ground = PAPER) -> dict[str, str]:
     body = {
-        "account_name": ACCOUNT,
-        "connector_name": CONNECTOR,
-        "trading_pair": PAIR,
+        "account_name": ground.account,
+        "connector_name": ground.connector,
+        "trading_pair": ground.pair,
         "trade_type": place.side,
         "amount": str(place.quantity),
         "order_type": place.order_type,

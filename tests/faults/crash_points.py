@@ -62,3 +62,12 @@ def sample() -> list[Case]:
         rounds[case] = seen[place] = seen.get(place, 0) + 1
     cases.sort(key=lambda case: rounds[case])
     return cases if wanted == "all" else cases[: int(wanted)]
+
+
+def worker_sample() -> list[Case]:
+    """AVIARY_CRASH_SAMPLE at a dearer venue: so many of the dispatcher's points, 4 by default."""
+    wanted = os.environ.get("AVIARY_CRASH_SAMPLE") or "4"
+    points = sorted(name for name in WORKER_POINTS if name.startswith("dispatcher-"))
+    cases = [Case("worker", *case) for case in itertools.product(points, (1, 5))]
+    random.Random(SEED).shuffle(cases)  # noqa: S311 - a sample, not a secret
+    return cases if wanted == "all" else cases[: int(wanted)]

@@ -16,6 +16,21 @@ LOW, HIGH = Decimal("0.9"), Decimal("1.5")
 """Far below and far above every price of the venue's candles."""
 
 
+class Ground(Struct, frozen=True):
+    """Where orders go, and prices at which they surely rest or surely trade."""
+
+    account: str
+    connector: str
+    pair: str
+    low: Decimal
+    high: Decimal
+    quantity: Decimal
+
+
+PAPER = Ground(ACCOUNT, CONNECTOR, PAIR, LOW, HIGH, Decimal(10))
+BINANCE = Ground(ACCOUNT, "binance", "BTC-USDT", Decimal(30_000), Decimal(90_000), Decimal("0.001"))
+
+
 class Place(Struct, frozen=True, tag="place"):
     key: str
     side: Literal["BUY", "SELL"] = "BUY"
@@ -37,14 +52,19 @@ class Cancel(Struct, frozen=True, tag="cancel"):
 Intent = Place | Cancel
 
 
-def market(key: str, quantity: int = 10, side: Literal["BUY", "SELL"] = "BUY") -> Place:
+def market(key: str, quantity: Decimal | int = 10, side: Literal["BUY", "SELL"] = "BUY") -> Place:
     return Place(key, side, "MARKET", Decimal(quantity), None)
 
 
-def mixture(seed: int, resting: list[str]) -> Iterator[tuple[Intent, ...]]:
+def resting(key: str, ground: Ground = PAPER, side: Literal["BUY", "SELL"] = "BUY") -> Place:
+    price = ground.low if side == "BUY" else ground.high
+    return Place(key, side, quantity=ground.quantity, price=price)
+
+
+def mixture(seed: int, placed: list[str], ground: Ground = PAPER) -> Iterator[tuple[Intent, ...]]:
     """Endless: resting and crossing limit orders, market orders, some cancelled at once or later.
 
-    Orders to cancel later are taken from `resting`, which the caller fills as they are placed.
+    Orders to cancel later are taken from `placed`, which the caller fills as they come to rest.
     """
     chance = random.Random(seed)  # noqa: S311 - a script, not a secret
     for number in itertools.count():
@@ -52,13 +72,14 @@ def mixture(seed: int, resting: list[str]) -> Iterator[tuple[Intent, ...]]:
         kind = chance.random()
         side: Literal["BUY", "SELL"] = chance.choice(("BUY", "SELL"))
         if kind < 0.35:
-            yield (Place(key, side, price=LOW if side == "BUY" else HIGH),)
+            yield (resting(key, ground, side),)
         elif kind < 0.5:
-            yield (Place(key, side, price=HIGH if side == "BUY" else LOW),)
+            crossing = ground.high if side == "BUY" else ground.low
+            yield (Place(key, side, quantity=ground.quantity, price=crossing),)
         elif kind < 0.7:
-            yield (market(key, side=side),)
-        elif kind < 0.85 or not resting:
-            place = Place(key, side, price=LOW if side == "BUY" else HIGH)
+            yield (market(key, ground.quantity, side),)
+        elif kind < 0.85 or not placed:
+            place = resting(key, ground, side)
             yield place, Cancel(f"{key}-cancel", place.order)
         else:
-            yield (Cancel(f"{key}-cancel", resting.pop(0)),)
+            yield (Cancel(f"{key}-cancel", placed.pop(0)),)

@@ -1,13 +1,9 @@
 """Compares what clients were told, what the log says, what the venue did and what readers see."""
 
-import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
-
-from msgspec import Struct
 
 from adapters.postgres.connect import READER_OPTIONS, connect
 from adapters.settings import load
@@ -19,6 +15,7 @@ from domain.order_messages import OrderFilled, OrderPlaced
 from domain.reconciliation import Reconciled
 from projections import PROJECTIONS
 from tests.faults.clients import Insistent
+from tests.faults.ledgers import Ledger
 from tests.faults.processes import until
 from tests.faults.world import World
 from workers.projecting.projector import catch_up
@@ -27,44 +24,6 @@ from workers.tools import history
 from workers.tools.checking import verify_database
 
 SETTLE_SECONDS = 45.0
-Row = Mapping[str, Any]
-
-
-class Ledger(Struct, frozen=True):
-    """The venue's own account of things."""
-
-    orders: list[Row]
-    trades: list[Row]
-    requests: list[Row]
-
-    def of(self, order: str) -> list[Row]:
-        return [row for row in self.orders if row["client_order_id"] == order]
-
-    def accepted(self, kind: str = "place") -> Counter[str]:
-        """How many requests of a kind the venue accepted, by client order id."""
-        return Counter(
-            row["client_order_id"]
-            for row in self.requests
-            if row["kind"] == kind and row["outcome"] == "accepted"
-        )
-
-    def filled(self, order: str) -> Decimal:
-        parts = [Decimal(row["quantity"]) for row in self.trades if row["client_order_id"] == order]
-        return sum(parts, Decimal(0))
-
-
-def read_ledger(file: Path) -> Ledger:
-    """What is durable at the venue, read from its file, whether it runs or not."""
-    reader = sqlite3.connect(file, timeout=10)
-    reader.row_factory = sqlite3.Row
-    try:
-        tables: list[list[Row]] = [
-            [dict(row) for row in reader.execute(f"select * from {table} order by 1")]
-            for table in ("orders", "trades", "requests")
-        ]
-    finally:
-        reader.close()
-    return Ledger(*tables)
 
 
 def read_log(dsn: str) -> list[Recorded]:
@@ -110,7 +69,7 @@ def settle(world: World) -> None:
 
     def agree() -> bool:
         log = read_log(world.database.app_dsn)
-        said[:] = differences(fold_orders(log), read_ledger(world.ledger_file))
+        said[:] = differences(fold_orders(log), world.ledger())
         return not said
 
     try:
@@ -137,7 +96,7 @@ def judge(world: World, sender: Insistent | None = None) -> None:
     world.stop_workers()
     catch_up(world.database.app_dsn)
     log = read_log(world.database.app_dsn)
-    states, ledger = fold_orders(log), read_ledger(world.ledger_file)
+    states, ledger = fold_orders(log), world.ledger()
     assert differences(states, ledger) == []
     if sender is not None:
         check_acknowledged(sender, states)

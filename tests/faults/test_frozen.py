@@ -8,7 +8,7 @@ import pytest
 
 from tests.faults.clients import Insistent
 from tests.faults.intents import Place, market
-from tests.faults.judge import fold_orders, judge, read_ledger, read_log, settle
+from tests.faults.judge import fold_orders, judge, read_log, settle
 from tests.faults.processes import Process, free_port, until
 from tests.faults.proxy import Verdict, proxy
 from tests.faults.world import LEASE_SECONDS, Door, World
@@ -150,7 +150,7 @@ def test_a_request_that_may_still_arrive_is_not_sent_again(scene: World) -> None
 
 
 def _requests(world: World) -> list[tuple[str, str, str]]:
-    found = read_ledger(world.ledger_file).requests
+    found = world.ledger().requests
     return [(row["kind"], row["client_order_id"], row["outcome"]) for row in found]
 
 

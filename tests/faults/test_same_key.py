@@ -7,7 +7,7 @@ import pytest
 
 from tests.faults.clients import HttpClient, Insistent
 from tests.faults.intents import Place, market
-from tests.faults.judge import judge, read_ledger, settle
+from tests.faults.judge import judge, settle
 from tests.faults.world import World
 
 pytestmark = [pytest.mark.faults, pytest.mark.postgres]
@@ -33,5 +33,5 @@ def test_a_key_sent_fifty_times_at_once_is_one_order(scene: World) -> None:
     assert client.request(other).status == HTTPStatus.UNPROCESSABLE_ENTITY
     assert sender.send(wanted).is_replay
     settle(scene)
-    assert len(read_ledger(scene.ledger_file).of(wanted.order)) == 1
+    assert len(scene.ledger().of(wanted.order)) == 1
     judge(scene, sender)

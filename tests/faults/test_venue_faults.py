@@ -16,7 +16,7 @@ from msgspec import Struct
 from domain.order import Order, stream
 from tests.faults.clients import HttpClient, Insistent
 from tests.faults.intents import ACCOUNT, PAIR, Cancel, Place, market
-from tests.faults.judge import differences, fold_orders, judge, read_ledger, read_log
+from tests.faults.judge import differences, fold_orders, judge, read_log
 from tests.faults.processes import until
 from tests.faults.world import World, fresh_world
 from tests.postgres_fixture import Database
@@ -55,17 +55,17 @@ class Desk(Struct):
 
         def agree() -> bool:
             states = fold_orders(read_log(self.world.database.app_dsn))
-            ledger = read_ledger(self.world.ledger_file)
+            ledger = self.world.ledger()
             return not differences({name: states[name] for name in orders}, ledger)
 
         until(agree, f"{orders} settle")
-        ledger = read_ledger(self.world.ledger_file)
+        ledger = self.world.ledger()
         assert all(ledger.accepted()[name] <= 1 for name in orders)
         return [self.state(name) for name in orders]
 
     def requests(self, order: str, kind: str = "place") -> list[str]:
         """What became of each request that reached the venue for this order."""
-        rows = read_ledger(self.world.ledger_file).requests
+        rows = self.world.ledger().requests
         return [
             row["outcome"]
             for row in rows

@@ -15,6 +15,8 @@ from adapters.postgres.embedded import EmbeddedPostgres
 from adapters.postgres.log import PostgresLog
 from commands.committer import Committer
 from tests.faults.clients import Client, HttpClient, WriterClient
+from tests.faults.intents import PAPER, Ground
+from tests.faults.ledgers import Ledger, read_ledger
 from tests.faults.processes import Process, free_port, until
 from tests.postgres_fixture import Database, fresh_database
 from tests.venues.paper_process import PaperProcess
@@ -40,6 +42,8 @@ def seeded_database(cluster: EmbeddedPostgres) -> Database:
 
 
 class World:
+    ground: Ground = PAPER
+
     def __init__(self, folder: Path, database: Database) -> None:
         self.folder = folder
         self.database = database
@@ -58,9 +62,9 @@ class World:
             "AVIARY_LOG_LEVEL": "info",
         }
 
-    @property
-    def ledger_file(self) -> Path:
-        return self.folder / "venue.sqlite"
+    def ledger(self) -> Ledger:
+        """What the venue says, whether it runs or not."""
+        return read_ledger(self.folder / "venue.sqlite")
 
     def worker(self, name: str = "all", alias: str | None = None, **settings: str) -> Process:
         """A worker process, not started yet."""
@@ -78,7 +82,9 @@ class World:
 
     def client(self, kind: Door, port: int | None = None) -> Client:
         port = port or self.door_port
-        return HttpClient(port) if kind == "api" else WriterClient(port)
+        if kind == "api":
+            return HttpClient(port, ground=self.ground)
+        return WriterClient(port)
 
     def _process(self, name: str, arguments: list[str], settings: dict[str, str]) -> Process:
         process = Process(name, arguments, self.environment | settings, self.folder)
