@@ -125,7 +125,8 @@ asks = st.tuples(
 )
 steps = st.one_of(
     asks,
-    st.tuples(st.just("pass"), st.floats(0.01, 20)),
+    st.tuples(st.just("recent"), st.floats(0.1, 10), st.booleans()),
+    st.tuples(st.just("pass"), st.floats(0.01, 5)),
     st.tuples(st.just("fail"), st.integers(0, 3)),
     st.tuples(st.just("page"), st.sampled_from([1, 3, 100, 1000])),
 )
@@ -150,6 +151,13 @@ def test_any_spans_in_any_order_are_the_truth(
     venue.now_us = minute(300.3)
     venue.bars, venue.lag_us, venue.amends_us = bars(minutes), lag * 10**6, amends * 10**6
 
+    async def check(candles: Candles, begin: int, end: int, rows_max: int, newest: bool) -> None:
+        try:
+            found = await ask(candles, begin, end, rows_max, newest=newest)
+        except VenueUnreachable:
+            return
+        assert found == world.expected(begin, end, rows_max, newest=newest)
+
     async def play(candles: Candles) -> None:
         for step in steps:
             match step:
@@ -160,12 +168,10 @@ def test_any_spans_in_any_order_are_the_truth(
                 case ("page", size):
                     venue.page_max = size
                 case ("ask", start, length, rows_max, newest):
-                    begin, end = minute(start), minute(start + length)
-                    try:
-                        found = await ask(candles, begin, end, rows_max, newest=newest)
-                    except VenueUnreachable:
-                        continue
-                    assert found == world.expected(begin, end, rows_max, newest=newest)
+                    await check(candles, minute(start), minute(start + length), rows_max, newest)
+                case ("recent", back, newest):
+                    begin = venue.now_us - int(back * MINUTE_US)
+                    await check(candles, begin, venue.now_us + 1, 7, newest)
 
     world.play(play)
 
@@ -216,6 +222,34 @@ def test_the_candle_under_way_is_shown_and_never_kept(world: World) -> None:
         world.venue.now_us = minute(310)
         found = await ask(candles, minute(298), minute(301))
         assert found[-1][1] == float(bar(minute(300)).close)
+
+    world.play(play)
+
+
+def test_a_candle_that_is_amended_after_its_end_is_kept_as_it_is_in_the_end(world: World) -> None:
+    world.venue.bars = bars(set(range(400)))
+    world.venue.amends_us = 9_000_000
+    world.venue.now_us = minute(300) + 5_000_000
+
+    async def play(candles: Candles) -> None:
+        found = await ask(candles, minute(298), minute(300))
+        assert found[-1][1] == float(bar(minute(299)).close * 2)
+        world.venue.now_us = minute(301)
+        found = await ask(candles, minute(298), minute(300))
+        assert found[-1][1] == float(bar(minute(299)).close)
+
+    world.play(play)
+
+
+def test_a_candle_that_is_published_late_is_not_taken_for_a_pause(world: World) -> None:
+    world.venue.bars = bars(set(range(400)))
+    world.venue.lag_us = 110_000_000
+    world.venue.now_us = minute(300) + 20_000_000
+
+    async def play(candles: Candles) -> None:
+        assert len(await ask(candles, minute(290), minute(300))) == 9
+        world.venue.now_us = minute(303)
+        assert len(await ask(candles, minute(290), minute(300))) == 10
 
     world.play(play)
 
