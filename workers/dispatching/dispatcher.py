@@ -31,6 +31,7 @@ from workers.dispatching.effects import Place
 from workers.dispatching.handlers import HANDLERS, NEED_NO_DESK
 from workers.dispatching.naming import Names
 from workers.dispatching.recording import Recorder
+from workers.dispatching.switching import Switching
 from workers.projecting.projector import CHANNEL
 from workers.running.pulse import Pulse
 
@@ -77,6 +78,7 @@ class Dispatcher:
         self._counts: Counter[str] = Counter()
         self._recorder = Recorder(committer, self._counts)
         self._committer = committer
+        self._switching = Switching(committer, self._counts)
         self._wake = asyncio.Event()
         self._acting: dict[str, asyncio.Task[None]] = {}
         """What is done now, by effect key."""
@@ -147,6 +149,7 @@ class Dispatcher:
         await asyncio.sleep(ROUND_SECONDS)
         self._wake.clear()
         await self._desks.keep(self._connection, self._tasks)
+        await self._switching.enforce(self._connection, self._desks.leases)
         is_full = await self._start_due()
         self._report()
         if not is_full:
