@@ -76,6 +76,9 @@ class Pace(Struct, frozen=True):
     retry_max_seconds: float = 30.0
 
 
+PACE = Pace()
+
+
 class Figures(Struct, frozen=True):
     """Of one pair: what the venue shows, and what our fills come to."""
 
@@ -84,15 +87,10 @@ class Figures(Struct, frozen=True):
 
 
 class PositionWatch:
-    def __init__(
-        self,
-        desk: Desk,
-        side: psycopg.AsyncConnection[Any],
-        pace: Pace = Pace(),  # noqa: B008 - frozen
-    ) -> None:
+    def __init__(self, desk: Desk, side: psycopg.AsyncConnection[Any]) -> None:
         self._desk = desk
         self._side = side
-        self._pace = pace
+        self._pace = PACE
         self._about = (desk.account, desk.connector)
         self._signs = asyncio.Event()
         self._signs.set()
@@ -101,7 +99,7 @@ class PositionWatch:
         self._candidates: Mapping[str, Figures] = {}
         """Differences, and missing baselines, that must stand still to count."""
         self._confirm_at = 0.0
-        self._confirm_pause = pace.confirm_seconds
+        self._confirm_pause = PACE.confirm_seconds
 
     def wake(self) -> None:
         """Something may have changed: a fill, a message of the venue's, a new connection."""

@@ -7,21 +7,17 @@ import psycopg
 
 from workers.dispatching.desk import Desk
 from workers.dispatching.funding import FundingWatch
-from workers.dispatching.positions import Pace, PositionWatch
+from workers.dispatching.positions import PositionWatch
 
 
 class Watch:
     """One for each desk; at a spot venue it does nothing."""
 
     def __init__(
-        self,
-        desk: Desk,
-        side: psycopg.AsyncConnection[Any],
-        funding_seconds: float,
-        pace: Pace = Pace(),  # noqa: B008 - frozen
+        self, desk: Desk, side: psycopg.AsyncConnection[Any], funding_seconds: float
     ) -> None:
         self._is_perpetual = desk.venue.traits.is_perpetual
-        self._positions = PositionWatch(desk, side, pace)
+        self._positions = PositionWatch(desk, side)
         self._funding = FundingWatch(desk, side, funding_seconds)
 
     def connected(self) -> None:
