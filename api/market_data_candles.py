@@ -30,6 +30,8 @@ _history_body = Body(HistoryBody)
 _candles_query = Query(CandlesQuery)
 _BAD_REQUEST = 400
 _ERRORS = (400, 404, 502, 504)
+_FEED_ROWS = 100
+"""What a feed keeps for this route, which needs what is under way alone."""
 _WIDER = 4
 """How much further back is looked where a market pauses, to find as many as are wanted."""
 
@@ -66,8 +68,9 @@ async def candles(request: Request[Any, Any, Any]) -> Reply:
     series = Series(body.connector_name, body.trading_pair, body.interval)
     async with asked(request, "candles", series.connector, _BAD_REQUEST) as quotes:
         found = await _latest(request, quotes, series, None, body.max_records)
+    feeds = deps_of(request).feeds
     with contextlib.suppress(TooManyFeeds):  # The answer is as good without a feed.
-        deps_of(request).feeds.candles_of(series.connector, series.pair, series.interval)
+        feeds.candles_of(series.connector, series.pair, series.interval, _FEED_ROWS)
     return _reply(series, found)
 
 

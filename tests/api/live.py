@@ -20,6 +20,7 @@ from adapters.venues.port import TradingRule
 from api import serve
 from api.app import create_app
 from api.deps import Deps
+from api.market.feeds import Feeds
 from api.market.rules import Markets
 from api.market.venues import Venues
 from api.wire import Wire
@@ -142,7 +143,12 @@ def scripted(deps: Deps, venues: Mapping[str, PublicVenue]) -> Deps:
         return venues[name]
 
     made = Venues(make, venues)
-    return structs.replace(deps, venues=made, markets=Markets(made, ["paper"]))
+    return structs.replace(
+        deps,
+        venues=made,
+        markets=Markets(made, ["paper"]),
+        feeds=Feeds(made, idle_seconds=600, cleanup_seconds=300, feeds_max=20),
+    )
 
 
 @contextmanager
