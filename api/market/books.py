@@ -35,6 +35,10 @@ class Books:
         self._kept: OrderedDict[tuple[str, str, int], _Kept] = OrderedDict()
         self._flights = Flights[OrderBook]()
 
+    def __len__(self) -> int:
+        """How many books are kept."""
+        return len(self._kept)
+
     async def close(self) -> None:
         await self._flights.close()
 
