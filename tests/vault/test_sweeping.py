@@ -23,6 +23,7 @@ from domain.credential import (
 )
 from tests.postgres_fixture import Database
 from tests.stores import empty
+from workers.dispatching import sweeping
 from workers.dispatching.sweeping import sweep
 from workers.projecting.projector import catch_up
 
@@ -168,3 +169,28 @@ def test_a_new_openings_credential_stays_while_the_old_ones_goes(stage: Stage) -
     stage.age()
     assert stage.sweep() == 1
     assert stage.kept() == ["new"]
+
+
+@pytest.mark.parametrize("point", ["sweep-after-delete", "sweep-before-destroy"])
+def test_a_sweep_that_was_killed_is_finished_by_the_next(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, point: str
+) -> None:
+    stage.offer("first")
+    stage.accept("first")
+    stage.do(DeleteAccount("main"))
+    stage.seal("lost")
+    stage.age()
+
+    def die(name: str) -> None:
+        if name == point:
+            raise KeyboardInterrupt(name)
+
+    with monkeypatch.context() as dying:
+        dying.setattr(sweeping, "crashpoint", die)
+        with pytest.raises(KeyboardInterrupt):
+            stage.sweep()
+    assert stage.kept() == ["first", "lost"]
+    assert stage.sweep() == 2
+    assert stage.kept() == []
+    tags = [event.tag for event in stage.store.read_stream(credential.stream(*MAIN))]
+    assert tags.count("credential.deleted.v1") == 1
