@@ -105,7 +105,7 @@ def test_digits_beyond_a_float_are_counted() -> None:
     every = Decimal("1000000000000000.000000000000000001")
     assert volume_for_price(book, Decimal(2), is_buy=True).volume == every
     found = price_for_volume(book, every, is_buy=True)
-    assert (found.price, found.is_partial) == (2, False)
+    assert (found.price, found.is_partial) == (Decimal(2), False)
 
 
 def test_an_empty_side_holds_nothing() -> None:
