@@ -10,7 +10,7 @@ from adapters.venues.port import Venue
 PAPER = "paper"
 
 
-class NoVenue(LookupError):
+class NoVenue(LookupError):  # noqa: N818 - reads as the fact it states
     """There is no such connector, or nothing that can speak to its venue; str() says which."""
 
 

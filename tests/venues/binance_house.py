@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -72,6 +73,14 @@ class BinanceHouse:
     async def price(self, price: Decimal | None) -> None:
         told = str(price or 60_000)
         await asyncio.to_thread(self.process.control, "price", symbol=_SYMBOL, price=told)
+
+    async def pay_funding(self, rate: str) -> None:
+        await asyncio.to_thread(self.process.control, "funding", symbol=_SYMBOL, rate=rate)
+
+    async def fill(self, account: str, client_order_id: str, quantity: Decimal) -> None:
+        fill = {"account": account, "client_order_id": client_order_id, "quantity": str(quantity)}
+        fill["market"] = "spot" if self.connector == "binance" else "futures"
+        await asyncio.to_thread(partial(self.process.control, "fill", **fill))
 
 
 @contextmanager

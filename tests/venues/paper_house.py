@@ -47,6 +47,9 @@ class PaperHouse:
     async def price(self, price: Decimal | None) -> None:
         await asyncio.to_thread(self._process.price, None if price is None else str(price))
 
+    async def pay_funding(self, rate: str) -> None:
+        raise NotImplementedError(f"The paper venue has no perpetuals to pay {rate} on.")
+
 
 @contextmanager
 def paper(folder: Path) -> Iterator[House]:

@@ -65,6 +65,9 @@ class House(Protocol):
     async def price(self, price: Decimal | None) -> None:
         """Hold the market's price still there; None lets it go."""
 
+    async def pay_funding(self, rate: str) -> None:
+        """Pay funding to and from all who hold the perpetual."""
+
 
 class Scene:
     def __init__(self, house: House, account: str) -> None:

@@ -61,6 +61,44 @@ def test_a_cancel_that_lost_the_race_answers_the_filled_order(run: Run) -> None:
     run(scenario)
 
 
+def test_a_partly_filled_order_keeps_what_it_got_when_it_is_cancelled(run: Run) -> None:
+    async def scenario(scene: Scene) -> None:
+        offer, available = (await scene.market.order_book(scene.pair, depth=5)).asks[0]
+        more = 2 * available
+        placed = await scene.venue.place(scene.order("a", quantity=more, price=offer))
+        filled = placed.filled_quantity
+        assert placed.status == "open"
+        assert 0 < filled < more
+        assert [seen.filled_quantity for seen in await scene.venue.open_orders()] == [filled]
+        cancelled = await scene.venue.cancel(scene.pair, "a")
+        assert (cancelled.status, cancelled.filled_quantity) == ("cancelled", filled)
+        trades = await scene.venue.trades_of(scene.pair, "a")
+        assert sum(trade.quantity for trade in trades) == filled
+
+    run(scenario)
+
+
+def test_a_post_only_order_rests_and_then_makes(run: Run) -> None:
+    async def scenario(scene: Scene) -> None:
+        placed = await scene.venue.place(scene.order("a", order_type="LIMIT_MAKER"))
+        assert (placed.status, placed.order_type) == ("open", "LIMIT_MAKER")
+        await scene.house.price(scene.terms.low * Decimal("0.99"))
+        try:
+
+            async def is_filled() -> bool:
+                seen = await scene.venue.order(scene.pair, "a")
+                return seen is not None and seen.status == "filled"
+
+            await until(is_filled)
+        finally:
+            await scene.house.price(None)
+        trades = await scene.venue.trades_of(scene.pair, "a")
+        assert trades
+        assert all(trade.is_maker for trade in trades)
+
+    run(scenario)
+
+
 def test_an_order_that_was_never_placed_is_none(run: Run) -> None:
     async def scenario(scene: Scene) -> None:
         assert await scene.venue.order(scene.pair, "never") is None

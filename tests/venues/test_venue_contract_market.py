@@ -1,7 +1,12 @@
 """What every implementation of the port `PublicVenue` must do about rules and prices."""
 
+import asyncio
 from itertools import pairwise
 
+import pytest
+
+from adapters.venues.market_port import BookUpdate, FeedConnected, Topic, TradesUpdate
+from adapters.venues.port import OrderBook, VenueRefused
 from tests.venues.conftest import Run
 from tests.venues.stage import Scene
 
@@ -58,5 +63,102 @@ def test_candles_end_with_the_one_in_progress(run: Run) -> None:
             assert candle.high >= max(candle.open, candle.close)
         since = await scene.market.candles(scene.pair, "1m", start_us=candles[4].start_us, limit=3)
         assert [candle.start_us for candle in since] == [candle.start_us for candle in candles[4:7]]
+
+    run(scenario)
+
+
+def test_the_latest_trades_come_oldest_first(run: Run) -> None:
+    async def scenario(scene: Scene) -> None:
+        for name in ("a", "b", "c"):
+            await scene.venue.place(scene.taking(name))
+        made = await scene.venue.trades_of(scene.pair, "c")
+        trades = await scene.market.trades(scene.pair, limit=2)
+        assert len(trades) == 2
+        assert trades[0].at_us <= trades[1].at_us
+        assert trades[-1].side == "BUY"
+        assert (trades[-1].quantity, trades[-1].price) == (made[-1].quantity, made[-1].price)
+
+    run(scenario)
+
+
+def test_what_is_not_there_is_refused(run: Run) -> None:
+    async def scenario(scene: Scene) -> None:
+        market = scene.market
+        for act in (
+            market.order_book("XXX-YYY"),
+            market.trades("XXX-YYY"),
+            market.candles("XXX-YYY", market.intervals[0]),
+        ):
+            with pytest.raises(VenueRefused) as caught:
+                await act
+            assert caught.value.code == "unknown_pair"
+        with pytest.raises(VenueRefused) as caught:
+            await market.candles(scene.pair, "7m")
+        assert caught.value.code == "bad_interval"
+
+    run(scenario)
+
+
+def test_spot_has_no_funding(run_spot: Run) -> None:
+    async def scenario(scene: Scene) -> None:
+        with pytest.raises(VenueRefused) as caught:
+            await scene.market.funding_info(scene.pair)
+        assert caught.value.code == "not_supported"
+
+    run_spot(scenario)
+
+
+def sorted_well(book: OrderBook) -> bool:
+    bids, asks = [price for price, _ in book.bids], [price for price, _ in book.asks]
+    return bids == sorted(bids, reverse=True) and asks == sorted(asks) and bids[0] < asks[0]
+
+
+@pytest.mark.parametrize("topics", [("book",), ("trades",), ("book", "trades")])
+def test_a_feed_says_connected_then_tells_its_topics(run: Run, topics: tuple[Topic, ...]) -> None:
+    async def scenario(scene: Scene) -> None:
+        feed, heard = scene.market.watch(scene.pair, topics), set[Topic]()
+        assert await anext(feed) == FeedConnected()
+        async with asyncio.timeout(15):
+            placing = asyncio.create_task(take_again_and_again(scene))
+            try:
+                async for update in feed:
+                    if isinstance(update, BookUpdate):
+                        heard.add("book")
+                        assert update.book.pair == scene.pair
+                        assert sorted_well(update.book)
+                    elif isinstance(update, TradesUpdate):
+                        heard.add("trades")
+                        assert update.pair == scene.pair
+                        assert all(trade.price > 0 < trade.quantity for trade in update.trades)
+                    if heard >= set(topics):
+                        break
+            finally:
+                placing.cancel()
+                await asyncio.gather(placing, return_exceptions=True)
+        assert heard == set(topics)
+
+    run(scenario)
+
+
+async def take_again_and_again(scene: Scene) -> None:
+    number = 0
+    while True:
+        number += 1
+        await scene.venue.place(scene.taking(f"n{number}"))
+
+
+def test_closing_the_client_ends_its_feeds(run: Run) -> None:
+    async def scenario(scene: Scene) -> None:
+        feed = scene.market.watch(scene.pair, ("book", "trades"))
+        assert await anext(feed) == FeedConnected()
+
+        async def rest() -> int:
+            return sum([1 async for _ in feed])
+
+        waiting = asyncio.create_task(rest())
+        await asyncio.sleep(0)
+        await scene.market.close()
+        async with asyncio.timeout(5):
+            await waiting
 
     run(scenario)

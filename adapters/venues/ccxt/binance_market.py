@@ -6,8 +6,8 @@ A book is streamed as its best 20 levels, whole each time, every 100 ms at most.
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Collection, Mapping
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Collection, Mapping
+from contextlib import AsyncExitStack, aclosing, suppress
 from decimal import Decimal
 from typing import Any
 
@@ -15,12 +15,7 @@ import aiohttp
 import msgspec
 
 from adapters.venues.ccxt import making
-from adapters.venues.ccxt.binance_stream import (
-    BACKOFF_SECONDS,
-    HEARTBEAT_SECONDS,
-    MESSAGE_MAX_BYTES,
-    OPEN_SECONDS,
-)
+from adapters.venues.ccxt.binance_stream import BACKOFF_SECONDS, open_socket
 from adapters.venues.ccxt.calling import Line, Market
 from adapters.venues.ccxt.making import Exchange
 from adapters.venues.ccxt.reading import number, pair_of
@@ -89,14 +84,17 @@ def _candle(row: list[Any]) -> Candle:
     )
 
 
-async def watch(line: Line, pair: str, topics: Collection[Topic]) -> AsyncIterator[MarketUpdate]:
+async def watch(
+    line: Line, pair: str, topics: Collection[Topic]
+) -> AsyncGenerator[MarketUpdate, None]:
     """Yield until the venue is closed; raises VenueRefused for a pair that is not traded."""
     delay, longest = BACKOFF_SECONDS
     while not line.closed.is_set():
         try:
-            async for update in _one_connection(line, pair, topics):
-                delay = BACKOFF_SECONDS[0]
-                yield update
+            async with aclosing(_one_connection(line, pair, topics)) as told:
+                async for update in told:
+                    delay = BACKOFF_SECONDS[0]
+                    yield update
         except VenueUnreachable as error:
             _log.info("The feed of %s %s broke: %s", line.name, pair, error)
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError, TypeError) as error:
@@ -108,7 +106,7 @@ async def watch(line: Line, pair: str, topics: Collection[Topic]) -> AsyncIterat
 
 async def _one_connection(
     line: Line, pair: str, topics: Collection[Topic]
-) -> AsyncIterator[MarketUpdate]:
+) -> AsyncGenerator[MarketUpdate, None]:
     """One socket for each server that is needed; all end with the first that does."""
 
     async def open_it(exchange: Exchange) -> tuple[Exchange, Market]:
@@ -122,31 +120,24 @@ async def _one_connection(
         if market.get("linear"):
             url = exchange.get_ws_url("linear", server)
         streams.setdefault(url, []).append(f"{market['lowercaseId']}@{name}")
-    async with making.session(exchange) as session:
+    async with making.session(exchange) as session, AsyncExitStack() as opened:
         sockets = [
-            await asyncio.wait_for(
-                session.ws_connect(
-                    url,
-                    heartbeat=HEARTBEAT_SECONDS,
-                    max_msg_size=MESSAGE_MAX_BYTES,
-                    proxy=exchange.wssProxy,
-                ),
-                OPEN_SECONDS,
-            )
+            await opened.enter_async_context(await open_socket(exchange, session, url))
             for url in streams
         ]
         for socket, names in zip(sockets, streams.values(), strict=True):
             await socket.send_json({"method": "SUBSCRIBE", "params": names, "id": 1})
         yield FeedConnected()
-        async for message in _merged(sockets, line.closed):
-            update = _update(message, market)
-            if update is not None:
-                yield update
+        async with aclosing(_merged(sockets, line.closed)) as messages:
+            async for message in messages:
+                update = _update(message, market)
+                if update is not None:
+                    yield update
 
 
 async def _merged(
     sockets: list[aiohttp.ClientWebSocketResponse], closed: asyncio.Event
-) -> AsyncIterator[dict[str, Any]]:
+) -> AsyncGenerator[dict[str, Any], None]:
     end = asyncio.create_task(closed.wait())
     waiting = {asyncio.create_task(socket.receive()): socket for socket in sockets}
     try:

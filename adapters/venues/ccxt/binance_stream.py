@@ -7,8 +7,8 @@ stops the reading, and Binance then cuts a stream that says StreamConnected anew
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import suppress
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from adapters.venues.ccxt.private import CcxtVenue
 
 _log = logging.getLogger(__name__)
-HEARTBEAT_SECONDS = 20.0
-OPEN_SECONDS = 10.0
-MESSAGE_MAX_BYTES = 4 * 1024 * 1024
+_HEARTBEAT_SECONDS = 20.0
+_OPEN_SECONDS = 10.0
+_MESSAGE_MAX_BYTES = 4 * 1024 * 1024
 BACKOFF_SECONDS = (0.05, 30.0)
 _KEEP_ALIVE_SECONDS = 20 * 60.0
 _OVER = frozenset({"listenKeyExpired", "eventStreamTerminated", "serverShutdown"})
@@ -35,14 +35,15 @@ _OK = 200
 _decode = msgspec.json.Decoder().decode
 
 
-async def updates(venue: "CcxtVenue") -> AsyncIterator[UserUpdate]:
+async def updates(venue: "CcxtVenue") -> AsyncGenerator[UserUpdate, None]:
     """Yield until the venue is closed; raises VenueRefused when the key is no good."""
     delay, longest = BACKOFF_SECONDS
     while not venue.line.closed.is_set():
         try:
-            async for update in _one_connection(venue):
-                delay = BACKOFF_SECONDS[0]
-                yield update
+            async with aclosing(_one_connection(venue)) as told:
+                async for update in told:
+                    delay = BACKOFF_SECONDS[0]
+                    yield update
         except VenueUnreachable as error:
             _log.info("The private stream of %s broke: %s", venue.traits.name, error)
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError, TypeError) as error:
@@ -54,7 +55,7 @@ async def updates(venue: "CcxtVenue") -> AsyncIterator[UserUpdate]:
         delay = min(2 * delay, longest)
 
 
-async def _one_connection(venue: "CcxtVenue") -> AsyncIterator[UserUpdate]:
+async def _one_connection(venue: "CcxtVenue") -> AsyncGenerator[UserUpdate, None]:
     exchange = await venue.line.call("other", _itself)
     read = Reader(venue).read
     async with making.session(exchange) as session:
@@ -62,15 +63,7 @@ async def _one_connection(venue: "CcxtVenue") -> AsyncIterator[UserUpdate]:
             url = await venue.line.call("other", _listen_url)
         else:
             url = exchange.urls["api"]["ws"]["ws-api"]["spot"]
-        socket = await asyncio.wait_for(
-            session.ws_connect(
-                url,
-                heartbeat=HEARTBEAT_SECONDS,
-                max_msg_size=MESSAGE_MAX_BYTES,
-                proxy=exchange.wssProxy,
-            ),
-            OPEN_SECONDS,
-        )
+        socket = await open_socket(exchange, session, url)
         async with socket, _kept_open(venue, socket):
             if not venue.traits.is_perpetual:
                 await _subscribe(exchange, socket)
@@ -82,6 +75,20 @@ async def _one_connection(venue: "CcxtVenue") -> AsyncIterator[UserUpdate]:
                     return
                 for update in read(event):
                     yield update
+
+
+async def open_socket(
+    exchange: Exchange, session: aiohttp.ClientSession, url: str
+) -> aiohttp.ClientWebSocketResponse:
+    """By the venue's proxy; closing it waits a second at most for the other side."""
+    opening = session.ws_connect(
+        url,
+        heartbeat=_HEARTBEAT_SECONDS,
+        max_msg_size=_MESSAGE_MAX_BYTES,
+        proxy=exchange.wssProxy,
+        timeout=aiohttp.ClientWSTimeout(ws_close=1.0),
+    )
+    return await asyncio.wait_for(opening, _OPEN_SECONDS)
 
 
 async def _itself(exchange: Exchange) -> Exchange:
@@ -101,7 +108,7 @@ async def _subscribe(exchange: Exchange, socket: aiohttp.ClientWebSocketResponse
         "params": exchange.sign_params({}),
     }
     await socket.send_str(msgspec.json.encode(request).decode())
-    answer = await socket.receive_json(timeout=OPEN_SECONDS)
+    answer = await socket.receive_json(timeout=_OPEN_SECONDS)
     if answer.get("status") == _OK:
         return
     said = msgspec.json.encode(answer.get("error") or answer).decode()

@@ -17,7 +17,7 @@ from adapters.venues.connectors import Connector, connectors
 from adapters.venues.port import OrderType, TradingRule, VenueRefused, VenueUnreachable
 
 LIMIT_SECONDS = 20.0
-_ORDER_TYPES: tuple[OrderType, ...] = ("LIMIT", "MARKET")
+_TYPES: tuple[OrderType, ...] = ("LIMIT", "MARKET")
 """Of connectors whose own are not known."""
 
 Answer = TypeVar("Answer")
@@ -91,7 +91,9 @@ class Line:
 
     def rule(self, market: Market) -> TradingRule | None:
         mode = self._exchange.precisionMode if self._exchange is not None else 0
-        return rule_of(market, mode, self.connector.order_types or _ORDER_TYPES)
+        if self.connector.order_types is None:
+            return rule_of(market, mode, _TYPES)
+        return rule_of(market, mode, self.connector.order_types)
 
     async def close(self) -> None:
         self.closed.set()

@@ -72,7 +72,12 @@ class CcxtPerpetualVenue(CcxtVenue):
                 raise _not_here(self.traits.name, "setting the leverage")
             await exchange.set_leverage(leverage, market["symbol"])
 
-        await self._unless_so_already(act)
+        try:
+            await self._unless_so_already(act)
+        except VenueRefused as refusal:
+            if refusal.code == "bad_request":  # ccxt judges some leverages itself.
+                raise VenueRefused("bad_leverage", refusal.text) from None
+            raise
 
     async def position_mode(self) -> PositionMode:
         mode = await self.line.call("other", self._ask_mode)

@@ -7,8 +7,8 @@ float is the venue's own as long as that has at most 15 digits; a longer one is 
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Collection
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Collection
+from contextlib import aclosing, suppress
 from typing import Any
 
 from adapters.settings import Settings
@@ -33,16 +33,17 @@ _DEPTH = 100
 
 async def watch(
     owner: Line, settings: Settings, pair: str, topics: Collection[Topic]
-) -> AsyncIterator[MarketUpdate]:
+) -> AsyncGenerator[MarketUpdate, None]:
     """Yield until the owner is closed; raises VenueRefused where the venue has no such stream."""
     line = Line(settings, owner.name, is_exact=False)
     delay, longest = _BACKOFF_SECONDS
     try:
         while not owner.closed.is_set():
             try:
-                async for update in _one_connection(owner, line, pair, topics):
-                    delay = _BACKOFF_SECONDS[0]
-                    yield update
+                async with aclosing(_one_connection(owner, line, pair, topics)) as told:
+                    async for update in told:
+                        delay = _BACKOFF_SECONDS[0]
+                        yield update
             except Exception as error:  # noqa: BLE001 - whatever ccxt raises ends a connection only
                 refusal = translate(error, "other") if _is_ccxt(error) else error
                 if isinstance(refusal, VenueRefused):
@@ -57,7 +58,7 @@ async def watch(
 
 async def _one_connection(
     owner: Line, line: Line, pair: str, topics: Collection[Topic]
-) -> AsyncIterator[MarketUpdate]:
+) -> AsyncGenerator[MarketUpdate, None]:
     async def itself(exchange: Exchange) -> Exchange:
         line.market(pair)
         return exchange

@@ -7,8 +7,8 @@ may be told after the order that it closed.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any
 
 from adapters.venues.ccxt import reading
@@ -32,7 +32,7 @@ _BACKOFF_SECONDS = (0.2, 30.0)
 _Watch = Callable[[], Awaitable[Sequence[Mapping[str, Any]]]]
 
 
-async def updates(venue: "CcxtVenue") -> AsyncIterator[UserUpdate]:
+async def updates(venue: "CcxtVenue") -> AsyncGenerator[UserUpdate, None]:
     """Yield until the venue is closed; raises VenueRefused when the venue does not let us in."""
     if not venue.traits.has_user_stream:
         raise VenueRefused("not_supported", f"{venue.traits.name} has no private stream here")
@@ -44,9 +44,10 @@ async def updates(venue: "CcxtVenue") -> AsyncIterator[UserUpdate]:
             exchange = await venue.line.call("other", _itself)
             tasks = [asyncio.create_task(task) for task in _watches(venue, exchange, queue)]
             yield StreamConnected()
-            async for update in _told(queue, tasks, venue.line.closed):
-                delay = _BACKOFF_SECONDS[0]
-                yield update
+            async with aclosing(_told(queue, tasks, venue.line.closed)) as told:
+                async for update in told:
+                    delay = _BACKOFF_SECONDS[0]
+                    yield update
         except Exception as error:  # noqa: BLE001 - whatever ccxt raises ends a connection only
             refusal = translate(error, "other") if _is_ccxt(error) else error
             if isinstance(refusal, VenueRefused):
@@ -94,7 +95,7 @@ def _watches(venue: "CcxtVenue", exchange: Exchange, queue: asyncio.Queue[UserUp
 
 async def _told(
     queue: asyncio.Queue[UserUpdate], tasks: list[asyncio.Task[None]], closed: asyncio.Event
-) -> AsyncIterator[UserUpdate]:
+) -> AsyncGenerator[UserUpdate, None]:
     """Until the first of the subscriptions fails, whose error it raises, or the venue is closed."""
     end = asyncio.create_task(closed.wait())
     try:
