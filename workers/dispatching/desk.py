@@ -37,6 +37,8 @@ class Desk:
         self.names = names
         self.secret_id = secret_id
         """With which the venue was made; empty where it needs none."""
+        self.is_outdated = False
+        """Another credential is in force: nothing new is begun here."""
         self.task: asyncio.Task[None] | None = None
         """Looks after it."""
         self.is_settled = asyncio.Event()

@@ -99,7 +99,8 @@ class Desks:
         self._looked_at = now
         self.owing = await effects.owing(connection)
         is_new = not set(self.owing) <= self._standing.keys() | self.missing.keys()
-        if is_new or now > self._standing_at + STANDING_SECONDS:
+        is_old = any(desk.is_outdated for desk in self.open.values())
+        if is_new or is_old or now > self._standing_at + STANDING_SECONDS:
             self._standing = await effects.standing(connection)
             self._standing_at = now
         await self._keep_leases(connection)
@@ -128,7 +129,8 @@ class Desks:
             if place not in self._standing:
                 self.missing[place] = NO_CREDENTIAL
         for place in list(self.missing):
-            is_over = place not in self.owing and place not in self._standing
+            # What came with the account is missed only where something is owed.
+            is_over = place not in self.owing and not self._standing.get(place)
             if is_over or place in self.open or place[0] not in self.leases:
                 del self.missing[place]
 

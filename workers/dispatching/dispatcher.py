@@ -190,6 +190,7 @@ class Dispatcher:
             if len(desk.acting) < self._limits.in_flight_max
             and retrying[place] < self._limits.retrying_max
             and not desk.is_paused
+            and not desk.is_outdated
         ]
         # Settled rows wait for the projector: they are fetched beyond the limit and passed over.
         limit = self._limits.in_flight_max + len(self._settled)

@@ -150,3 +150,15 @@ async def has_resting(
     found = await connection.execute(f"select exists ({_OPEN})", (account, connector))
     row = await found.fetchone()
     return bool(row and row[0])
+
+
+async def is_outdated(
+    connection: psycopg.AsyncConnection[Any], account: str, connector: str, secret_id: str
+) -> bool:
+    """Whether another credential is in force by now than the one of this secret."""
+    found = await connection.execute(
+        """select 1 from credentials
+        where key = %s and is_active and secret_id <> %s""",
+        (f"{account}/{connector}", secret_id),
+    )
+    return await found.fetchone() is not None

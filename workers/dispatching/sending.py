@@ -19,6 +19,7 @@ from domain.order_messages import (
     RecordUnknown,
 )
 from projections.effect import EffectRow
+from workers.dispatching import effects
 from workers.dispatching.context import Context
 from workers.dispatching.desk import Desk
 
@@ -26,6 +27,7 @@ _log = logging.getLogger(__name__)
 MICROSECONDS = 1_000_000
 _ALREADY_THERE = "duplicate_client_order_id"
 _TOO_LATE = "request_expired"
+_NOT_LET_IN = ("bad_credential", "permission_denied")
 
 
 def now_us() -> int:
@@ -55,20 +57,20 @@ async def place(context: Context, effect: EffectRow, clock: Callable[[], int] = 
         # Frozen since the append: another dispatcher may be at work. Nothing of this attempt left.
         await desk.record(name, RecordNotFound(attempt), causation_id=causation_id)
         return True
-    return await _send(desk, effect, attempt, send_by_us, causation_id)
+    return await _send(context, effect, attempt, send_by_us, causation_id)
 
 
 async def _send(
-    desk: Desk, effect: EffectRow, attempt: int, send_by_us: int, causation_id: str
+    context: Context, effect: EffectRow, attempt: int, send_by_us: int, causation_id: str
 ) -> bool:
-    name = effect.client_order_id
+    desk, name = context.desk, effect.client_order_id
     try:
         answer = await desk.venue.place(_request(effect, send_by_us))
     except VenueRefused as refusal:
         crashpoint("dispatcher-after-send")
         if refusal.code == _ALREADY_THERE:
             return False  # An earlier send did arrive: the resolver asks for it.
-        if refusal.code == _TOO_LATE:
+        if refusal.code == _TOO_LATE or await _was_outdated(context, refusal):
             await desk.record(name, RecordNotFound(attempt), causation_id=causation_id)
             return True
         desk.counts["rejected"] += 1
@@ -87,6 +89,19 @@ async def _send(
     crashpoint("dispatcher-after-record")
     desk.counts["placed"] += 1
     return True
+
+
+async def _was_outdated(context: Context, refusal: VenueRefused) -> bool:
+    """Whether we were not let in for want of the credential that is in force by now.
+
+    The desk that is made with that one makes the next attempt.
+    """
+    desk = context.desk
+    if refusal.code not in _NOT_LET_IN:
+        return False
+    about = (desk.account, desk.connector, desk.secret_id)
+    desk.is_outdated = await effects.is_outdated(context.side, *about)
+    return desk.is_outdated
 
 
 def _request(effect: EffectRow, send_by_us: int) -> OrderRequest:
