@@ -71,7 +71,7 @@ class Line:
             raise
         except Exception as error:  # noqa: BLE001 - ccxt raises what it likes; all prove something
             # Without the cause: its text may hold a signed address.
-            raise translate(error, operation) from None
+            raise translate(error, operation, self._credential or {}) from None
 
     @property
     def markets(self) -> Mapping[str, Market]:

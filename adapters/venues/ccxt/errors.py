@@ -7,11 +7,14 @@ the order's fate is asked for later.
 
 import json
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
+from adapters.vault.fields import without
 from adapters.venues.port import VenueBusy, VenueRefused, VenueUnreachable
 
-Operation = Literal["place", "cancel", "lookup", "other"]
+Operation = Literal["place", "cancel", "lookup", "access", "other"]
 
 UNKNOWN = None
 """Instead of a refusal's code: nothing is proven."""
@@ -147,13 +150,22 @@ venue did (-1006, -1007: "execution status unknown"); other numbers that are not
 _JSON = re.compile(r"\{.*\}", re.DOTALL)
 
 
-def translate(error: Exception, operation: Operation) -> Exception:
-    """The port's exception for one of ccxt's, or for any other; to be raised from it."""
-    text = _text(error)
+def translate(
+    error: Exception,
+    operation: Operation,
+    credential: Mapping[str, str] = MappingProxyType({}),
+) -> Exception:
+    """The port's exception for one of ccxt's, or for any other, without a field of the credential.
+
+    Venues repeat what they were sent, and libraries what they were given.
+    """
+    text = _text(error, credential)
     number, said = _binance_answer(text)
     code = _by_class(error) if number is None else _by_number(number, said)
     if operation == "place" and code in UNPROVEN_WHILE_PLACING:
         code = UNKNOWN
+    if code is UNKNOWN and operation == "access" and _is_of_signing(error):
+        return VenueRefused("bad_credential", f"It cannot be signed with: {text}")
     if code is UNKNOWN:
         is_busy = any(each.__name__ in BUSY for each in type(error).__mro__)
         unreachable = VenueBusy if is_busy else VenueUnreachable
@@ -161,9 +173,18 @@ def translate(error: Exception, operation: Operation) -> Exception:
     return VenueRefused(code, said or text)
 
 
-def _text(error: Exception) -> str:
+def _is_of_signing(error: Exception) -> bool:
+    """Not from the venue: a field that is no key at all cannot be read, put in a header, used."""
+    module = type(error).__module__
+    return isinstance(error, ValueError | TypeError) or module.startswith(
+        "ccxt.static_dependencies"
+    )
+
+
+def _text(error: Exception, credential: Mapping[str, str]) -> str:
     """Without what was signed: addresses end before their query."""
-    return re.sub(r"(https?://[^\s?]*)\?\S*", r"\1", str(error))[:500] or type(error).__name__
+    text = without(str(error), credential)
+    return re.sub(r"(https?://[^\s?]*)\?\S*", r"\1", text)[:500] or type(error).__name__
 
 
 def _by_class(error: Exception) -> str | None:

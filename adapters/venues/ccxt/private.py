@@ -14,6 +14,7 @@ from typing import Any
 from adapters.settings import Settings
 from adapters.venues.ccxt import binance_account, binance_stream, paging, pro_stream, reading, rules
 from adapters.venues.ccxt.calling import Line, Market
+from adapters.venues.ccxt.errors import Operation
 from adapters.venues.ccxt.making import Exchange
 from adapters.venues.ccxt.venues import MANNERS, id_pattern, is_reversible, to_ours, to_theirs
 from adapters.venues.port import (
@@ -202,17 +203,20 @@ class CcxtVenue:
         )
 
     async def balances(self) -> tuple[Balance, ...]:
+        return await self._balances("other")
+
+    async def _balances(self, operation: Operation) -> tuple[Balance, ...]:
         async def act(exchange: Exchange) -> tuple[Balance, ...]:
             return reading.balances(await exchange.fetch_balance())
 
-        return await self.line.call("other", act)
+        return await self.line.call(operation, act)
 
     async def access(self) -> Access:
         if self.is_binance:
             return await self.line.call(
-                "other", lambda exchange: binance_account.access(exchange, self.traits)
+                "access", lambda exchange: binance_account.access(exchange, self.traits)
             )
-        await self.balances()
+        await self._balances("access")
         return Access(can_trade=None, can_withdraw=None)
 
     async def time_us(self) -> int:
