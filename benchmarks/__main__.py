@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from rich.console import Console
 
-from benchmarks import appends, busy, folding, followers, http_alone, kafka, pages
+from benchmarks import appends, busy, folding, followers, http_alone, kafka, market, pages
 from benchmarks.cluster import fresh_log
 from benchmarks.rows import Row, show
 from workers.running.database import Dsns
@@ -18,6 +18,7 @@ MEASUREMENTS: dict[str, Callable[[Dsns], list[Row]]] = {
     "pages": pages.measure,
     "followers": followers.measure,
     "kafka": kafka.measure,
+    "market": market.measure,
 }
 
 
