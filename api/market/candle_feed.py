@@ -117,7 +117,9 @@ class CandleFeed(Followed):
             if wanted == ROWS_LEAST:
                 raise
             found = await venue.candles(self.pair, self.interval, None, ROWS_LEAST)
-        self._rows.clear()
+        kept = len(self._rows)
+        if len(found) > kept or (found and kept and found[0].start_us > self._rows[-1].start_us):
+            self._rows.clear()
         return found
 
     def _merge(self, found: tuple[Candle, ...]) -> bool:

@@ -69,8 +69,10 @@ def test_a_book_is_told_again_when_it_has_changed(venue: PaperProcess) -> None:
             while (await next_book(updates)).asks[0][0] < Decimal("1.5"):
                 pass
         await asyncio.to_thread(venue.price, "1.1")
-        book = await next_book(updates)
-        assert book.bids[0][0] < Decimal("1.1") < book.asks[0][0] < Decimal("1.2")
+        async with asyncio.timeout(10):
+            while (book := await next_book(updates)).asks[0][0] > Decimal("1.2"):
+                pass
+        assert book.bids[0][0] < Decimal("1.1") < book.asks[0][0]
         await market.close()
 
     asyncio.run(scenario())

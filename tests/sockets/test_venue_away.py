@@ -85,7 +85,10 @@ def test_a_feed_stops_when_nobody_listens_any_more(log: Database, tmp_path: Path
             assert served.deps.feeds.of()[0].idle_seconds == 0
         await until_feeds(served, lambda seen: not seen)
 
-    settings = {"market_data_feed_timeout": 0.3, "market_data_cleanup_interval": 0.1}
+    settings: dict[str, Any] = {
+        "market_data_feed_timeout": 0.3,
+        "market_data_cleanup_interval": 0.1,
+    }
     with (
         running(tmp_path) as venue,
         serving(log.app_dsn, venue.url, tmp_path, **settings) as served,
