@@ -50,7 +50,8 @@ def _settings(**given: object) -> Settings:
     logging.basicConfig(
         level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
-    for name in ("apscheduler", "kafka"):
+    # Some of these would write down each request that they send, with its keys.
+    for name in ("apscheduler", "kafka", "ccxt", "aiohttp", "websockets"):
         logging.getLogger(name).setLevel(logging.WARNING)
     return settings
 
