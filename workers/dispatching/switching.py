@@ -52,7 +52,7 @@ class Switching:
         if time.monotonic() < self._looked_at + LOOK_SECONDS:
             return
         self._looked_at = time.monotonic()
-        engaged = dict(await (await connection.execute(_ENGAGED)).fetchall())
+        engaged: dict[str, int] = dict(await (await connection.execute(_ENGAGED)).fetchall())
         stopped = list(accounts) if ALL in engaged else [a for a in accounts if a in engaged]
         if not stopped:
             self._asked.clear()
@@ -62,8 +62,9 @@ class Switching:
         if not rows:
             self._asked.clear()  # What is live still in the rows and was asked for comes again.
             return
-        asked = [self._ask(row, engaged.get(row[1], engaged.get(ALL, 0))) for row in rows]
-        await asyncio.gather(*asked)
+        await asyncio.gather(
+            *(self._ask(row, engaged[row[1] if row[1] in engaged else ALL]) for row in rows)
+        )
 
     async def _ask(self, row: Row, switched_at: int) -> None:
         """What is refused is closed already. A store that is away is asked again next time."""
