@@ -5,7 +5,18 @@ from collections.abc import Callable
 
 from rich.console import Console
 
-from benchmarks import appends, busy, folding, followers, http_alone, kafka, market, pages
+from benchmarks import (
+    appends,
+    busy,
+    folding,
+    followers,
+    http_alone,
+    kafka,
+    market,
+    pages,
+    sockets,
+    venue,
+)
 from benchmarks.cluster import fresh_log
 from benchmarks.rows import Row, show
 from workers.running.database import Dsns
@@ -17,7 +28,9 @@ MEASUREMENTS: dict[str, Callable[[Dsns], list[Row]]] = {
     "folding": folding.measure,
     "pages": pages.measure,
     "followers": followers.measure,
+    "sockets": sockets.measure,
     "kafka": kafka.measure,
+    "venue": lambda _dsns: venue.measure(),
     "market": market.measure,
 }
 
