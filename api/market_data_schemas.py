@@ -7,12 +7,16 @@ from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from api.schemas import Amount, Name, Names, Time
+from api.schemas import Amount, Name, Time
 
 Pairs = Annotated[list[Name], Meta(min_length=1, max_length=500)]
 DepthLimit = Annotated[int, Meta(ge=1, le=1000)]
 RecordsLimit = Annotated[int, Meta(ge=1, le=5000)]
 Age = Annotated[float, Meta(ge=0, le=86_400)]
+ConnectorList = Annotated[
+    list[Annotated[str, Meta(pattern=r"^[A-Za-z0-9_,-]{0,2000}$(?!\n)")]], Meta(max_length=70)
+]
+"""Repeated, or with commas between."""
 Interval = Annotated[str, Meta(max_length=8)]
 
 
@@ -87,7 +91,7 @@ class BookQuery(Struct, frozen=True):
 
 
 class TickersQuery(Struct, frozen=True):
-    connectors: Names | None = None
+    connectors: ConnectorList | None = None
     refresh: bool = False
     max_age: Age | None = None
 
@@ -101,7 +105,7 @@ class RateQuery(Struct, frozen=True):
 
 
 class RulesQuery(Struct, frozen=True):
-    trading_pairs: Names | None = None
+    trading_pairs: Annotated[list[Name], Meta(max_length=500)] | None = None
 
 
 class Prices(Struct, frozen=True):
