@@ -50,10 +50,11 @@ def _load(address: Address, path: str) -> Load:
 
 
 @contextmanager
-def api_alone(dsns: Dsns) -> Iterator[Address]:
+def api_alone(dsns: Dsns, *paper_flags: str) -> Iterator[Address]:
     address, venue = free_address(), free_address()
     with tempfile.TemporaryDirectory(prefix="aviary-bench-") as folder:
         paper = [sys.executable, "-m", "adapters.venues.paper", "--port", str(venue[1])]
+        paper += paper_flags
         environment = {
             "DATABASE_URL": dsns.app,
             "AVIARY_DATA_DIR": folder,
