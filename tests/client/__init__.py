@@ -1,0 +1,1 @@
+"""The public client, unmodified, against a whole installation."""
