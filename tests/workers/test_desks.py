@@ -2,29 +2,31 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 from msgspec import structs
 
+from adapters.memory import MemoryStore
 from adapters.venues.port import (
     OrderRequest,
-    UserUpdate,
     VenueBusy,
     VenueOrder,
-    VenueUnreachable,
 )
+from commands.committer import Committer
 from domain import credential
+from domain.account import AddConnector, OpenAccount
 from domain.credential import DeleteCredential
-from domain.order import stream
-from domain.order_messages import AllowResend, CancelOrder
 from tests.postgres_fixture import Database
 from tests.workers.stage import ACCOUNT, QUICK, TRAITS, Ledger, serving, stage
+from workers.dispatching.desk import Desk
+from workers.dispatching.desks import OPENINGS_MAX
+from workers.dispatching.recording import Recorder
 
 pytestmark = pytest.mark.postgres
 CONNECTOR = "binance"
-UNPROVEN = structs.replace(TRAITS, has_request_expiry=False)
 
 
 class Hangs(Ledger):
@@ -146,60 +148,6 @@ def test_a_venue_that_wants_fewer_requests_is_left_alone_for_as_long_as_it_says(
         assert venue.unheeded == 0
 
 
-class Loses(Ledger):
-    """Takes the first order, or not, and says nothing."""
-
-    def __init__(self, *, takes_it: bool) -> None:
-        super().__init__(UNPROVEN)
-        self.sent = 0
-        self.lookups = 0
-        self._takes_it = takes_it
-        self.is_hidden = True
-
-    async def place(self, request: OrderRequest) -> VenueOrder:
-        self.sent += 1
-        if self.sent > 1:
-            return self.take(request)
-        if self._takes_it:
-            self.take(request)
-        raise VenueUnreachable("timeout")
-
-    async def order(self, pair: str, client_order_id: str) -> VenueOrder | None:
-        self.lookups += 1
-        return None if self.is_hidden else await super().order(pair, client_order_id)
-
-    async def updates(self) -> AsyncIterator[UserUpdate]:
-        await asyncio.Event().wait()
-        yield  # type: ignore[misc]  # never reached
-
-
-def test_where_not_there_proves_nothing_an_order_is_not_sent_again_by_itself(
-    migrated: Callable[[], Database],
-) -> None:
-    venue = Loses(takes_it=False)
-    with stage(migrated()) as on:
-        name = on.place("lost")
-        on.run_until(serving({"paper": venue}), lambda: venue.lookups > 5)
-        assert (venue.sent, on.order(name).status) == (1, "unknown")
-
-        on.say(stream(name), AllowResend(), "resend")
-        on.run_until(serving({"paper": venue}), lambda: on.order(name).status == "open")
-        assert (venue.sent, venue.placed, on.order(name).attempt) == (2, [name], 2)
-
-
-def test_an_order_that_its_venue_shows_is_not_sent_again_whatever_somebody_said(
-    migrated: Callable[[], Database],
-) -> None:
-    venue = Loses(takes_it=True)
-    with stage(migrated()) as on:
-        name = on.place("lost")
-        on.run_until(serving({"paper": venue}), lambda: on.order(name).status == "unknown")
-        on.say(stream(name), AllowResend(), "resend")
-        venue.is_hidden = False
-        on.run_until(serving({"paper": venue}), lambda: on.order(name).status == "open")
-        assert (venue.sent, venue.placed) == (1, [name])
-
-
 def test_without_a_private_stream_fills_are_found_by_asking(
     migrated: Callable[[], Database],
 ) -> None:
@@ -257,14 +205,52 @@ def test_a_comparison_that_takes_for_ever_does_not_outlast_the_stop(
         assert venue.is_closed
 
 
-def test_an_order_of_unknown_outcome_that_is_to_be_cancelled_ends_on_somebodys_word(
+class Crowd:
+    """Venues of many accounts, and how many of them are being compared at once."""
+
+    def __init__(self) -> None:
+        self.now = 0
+        self.most = 0
+        self.done = 0
+
+
+class Compared(Ledger):
+    def __init__(self, crowd: Crowd) -> None:
+        super().__init__()
+        self._crowd = crowd
+
+    async def open_orders(self) -> tuple[VenueOrder, ...]:
+        self._crowd.now += 1
+        self._crowd.most = max(self._crowd.most, self._crowd.now)
+        await asyncio.sleep(0.02)
+        self._crowd.now -= 1
+        self._crowd.done += 1
+        return ()
+
+
+def test_many_accounts_are_not_brought_up_to_date_all_at_once(
     migrated: Callable[[], Database],
 ) -> None:
-    venue = Loses(takes_it=False)
+    accounts, crowd = 5 * OPENINGS_MAX, Crowd()
     with stage(migrated()) as on:
-        name = on.place("lost")
-        on.run_until(serving({"paper": venue}), lambda: on.order(name).status == "unknown")
-        on.say(stream(name), CancelOrder(), "cancel")
-        on.say(stream(name), AllowResend(), "resend")
-        on.run_until(serving({"paper": venue}), lambda: on.order(name).status == "cancelled")
-        assert venue.sent == 1
+        for number in range(accounts):
+            name = f"account{number}"
+            on.say(f"account-{name}", OpenAccount(name), f"open {name}")
+            on.say(f"account-{name}", AddConnector(name, "paper"), f"add {name}")
+        on.run_until(lambda *_: Compared(crowd), lambda: crowd.done > accounts)
+        assert crowd.most <= OPENINGS_MAX
+
+
+def test_a_pause_grows_while_the_venue_goes_on_asking_for_one() -> None:
+    committer = Committer(MemoryStore())
+    venue: Any = Ledger()
+    names: Any = None
+    desk = Desk(ACCOUNT, CONNECTOR, venue, Recorder(committer, Counter()), names)
+    desk.heed(VenueBusy("HTTP 418", 5.0))
+    first = desk.paused_until
+    desk.heed(VenueBusy("HTTP 418", 5.0))  # Of a request that was under way.
+    assert desk.paused_until == first
+    desk.paused_until = time.monotonic()
+    desk.heed(VenueBusy("HTTP 418", 5.0))
+    assert desk.paused_until - time.monotonic() > 9.0
+    committer.close()

@@ -18,6 +18,8 @@ from workers.dispatching.naming import Naming, command_id_in, remember
 from workers.dispatching.recording import Recorder
 
 ZERO = Decimal(0)
+PAUSE_MAX_SECONDS = 120.0
+"""Venues ban for minutes those who go on asking."""
 
 
 class Desk:
@@ -52,6 +54,7 @@ class Desk:
         """Called when holdings may be other than before: fills, the venue's word, a comparison."""
         self.paused_until = 0.0
         """Monotonic seconds: the venue wants fewer requests."""
+        self._pause_seconds = 0.0
         self.filled: OrderedDict[str, Decimal] = OrderedDict()
         """What the log holds of our orders' fills, as far as this process has recorded it."""
         self._accepted: OrderedDict[str, None] = OrderedDict()
@@ -73,11 +76,17 @@ class Desk:
         return time.monotonic() < self.paused_until
 
     def heed(self, error: Exception) -> None:
-        """Send nothing for a while where the venue asked for that."""
-        if isinstance(error, VenueBusy):
-            self.counts["venue_busy"] += 1
-            until = time.monotonic() + error.retry_after_seconds
-            self.paused_until = max(self.paused_until, until)
+        """Send nothing for a while where the venue asked for that; ever longer if it asks again."""
+        if not isinstance(error, VenueBusy):
+            return
+        now = time.monotonic()
+        if now < self.paused_until:
+            return  # Said of a request that was under way already.
+        is_again = now < self.paused_until + self._pause_seconds
+        doubled = min(2 * self._pause_seconds, PAUSE_MAX_SECONDS) if is_again else 0.0
+        self._pause_seconds = max(doubled, error.retry_after_seconds)
+        self.paused_until = now + self._pause_seconds
+        self.counts["venue_busy"] += 1
 
     @property
     def counts(self) -> Counter[str]:

@@ -103,6 +103,8 @@ class Desks:
         if is_new or is_old or now > self._standing_at + STANDING_SECONDS:
             self._standing = await effects.standing(connection)
             self._standing_at = now
+            for place, desk in self.open.items():
+                desk.is_outdated = self._standing.get(place) != desk.secret_id
         await self._keep_leases(connection)
         self._note_missing()
         for place in [place for place in self.open if not self._may_stay(place)]:

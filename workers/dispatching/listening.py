@@ -6,7 +6,7 @@ and every (re)connect reconciles.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from decimal import Decimal
 from typing import assert_never
 
@@ -63,10 +63,15 @@ class Listener:
                 pause_seconds = min(2 * pause_seconds, PAUSE_MAX_SECONDS)
 
     async def _follow(self, tasks: asyncio.TaskGroup) -> None:
-        async for update in self._desk.venue.updates():
-            await self._slots.acquire()
-            task = tasks.create_task(self._take(update))
-            task.add_done_callback(lambda _: self._slots.release())
+        updates = self._desk.venue.updates()
+        try:
+            async for update in updates:
+                await self._slots.acquire()
+                task = tasks.create_task(self._take(update))
+                task.add_done_callback(lambda _: self._slots.release())
+        finally:
+            if isinstance(updates, AsyncGenerator):
+                await updates.aclose()
 
     async def _take(self, update: UserUpdate) -> None:
         try:
