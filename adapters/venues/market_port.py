@@ -61,6 +61,10 @@ class PublicVenue(Protocol):
     """Of candles, as `1m`; none where the venue has no candles."""
     is_perpetual: bool
 
+    @property
+    def rules_age_seconds(self) -> float:
+        """How long ago the venue said what `trading_rules` last answered."""
+
     async def trading_rules(self) -> tuple[TradingRule, ...]: ...
 
     async def tickers(self, pairs: Collection[str] | None = None) -> tuple[Ticker, ...]:

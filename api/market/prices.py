@@ -32,6 +32,10 @@ class LastPrices:
         self._kept: OrderedDict[tuple[str, str], _Kept] = OrderedDict()
         self._flights = Flights[Mapping[str, Ticker]]()
 
+    def __len__(self) -> int:
+        """How many are kept."""
+        return len(self._kept)
+
     async def close(self) -> None:
         await self._flights.close()
 

@@ -98,7 +98,9 @@ class Markets:
             began_at = time.monotonic()
             try:
                 async with asyncio.timeout(LOAD_SECONDS), self._venues.use(name) as venue:
-                    kept.by_pair = {rule.pair: rule for rule in await venue.trading_rules()}
+                    found = await venue.trading_rules()
+                    kept.by_pair = {rule.pair: rule for rule in found}
+                    kept.read_at = time.monotonic() - venue.rules_age_seconds
             except Exception as error:  # noqa: BLE001 - logged, told to who asks, and tried again
                 is_expected = isinstance(error, VenueUnreachable | VenueRefused | TimeoutError)
                 text = "The trading rules of %s could not be read: %r"
@@ -107,10 +109,10 @@ class Markets:
                 pause_seconds = retry_seconds
                 retry_seconds = min(2 * retry_seconds, RETRY_SECONDS_MAX)
             else:
-                kept.read_at = time.monotonic()
                 kept.read.set()
                 retry_seconds = RETRY_SECONDS
-                pause_seconds = max(REFRESH_SECONDS, REFRESH_SHARE * (kept.read_at - began_at))
+                took_seconds = time.monotonic() - began_at
+                pause_seconds = max(REFRESH_SECONDS, REFRESH_SHARE * took_seconds)
             await asyncio.sleep(pause_seconds)
         del self._kept[name]
 
@@ -121,6 +123,7 @@ class _Kept:
     def __init__(self) -> None:
         self.by_pair: Mapping[str, TradingRule] = {}
         self.read_at: float | None = None
+        """When the venue said so: a venue's client may have kept its answer."""
         self.read = asyncio.Event()
         self.used_at = time.monotonic()
         self.error = ""

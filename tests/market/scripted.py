@@ -42,6 +42,7 @@ class ScriptedVenue:
         self.fails_after: int | None = None
         """So many more answers, then none but one."""
         self.page_max = 1000
+        self.rules_age_seconds = 0.0
         self.asked: Counter[str] = Counter()
         self.is_away = False
         self.refusal: VenueRefused | None = None

@@ -115,6 +115,13 @@ def test_markets_are_the_pairs_of_the_rules(shared_stage: Stage) -> None:
     assert shown == {"connector": "paper", "trading_pairs": ["BTC-USD", "EUR-USD"], "count": 2}
 
 
+def test_the_age_of_rules_is_that_of_what_the_venue_said(stage: Stage) -> None:
+    stage.perpetual.rules_age_seconds = 900.0
+    answer = stage.client.get("/connectors/binance_perpetual/markets")
+    assert int(answer.headers["Age"]) >= 900
+    assert answer.json()["age_seconds"] >= 900
+
+
 def test_rules_once_read_are_served_while_the_venue_is_away(stage: Stage) -> None:
     assert stage.client.get("/connectors/binance_perpetual/markets").status_code == 200
     stage.perpetual.is_away = True

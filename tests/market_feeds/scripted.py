@@ -30,6 +30,7 @@ class Told:
     """What its stream says is put into `said`; an exception is raised."""
 
     name = "told"
+    rules_age_seconds = 0.0
     intervals = ("1m",)
     is_perpetual = False
 

@@ -55,6 +55,11 @@ class Shared:
         self._read_at = 0.0
         self._reading = asyncio.Lock()
 
+    @property
+    def age_seconds(self) -> float:
+        """Of the markets, since they were read."""
+        return time.monotonic() - self._read_at
+
     async def markets_into(self, exchange: Exchange) -> None:
         """Give an object the venue's markets and clock; reads them when they are old."""
         async with self._reading:

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from adapters.settings import Settings
-from adapters.venues.ccxt import binance_market, pro_market, reading
+from adapters.venues.ccxt import binance_market, making, pro_market, reading
 from adapters.venues.ccxt.calling import Line, Market
 from adapters.venues.ccxt.making import Exchange
 from adapters.venues.ccxt.reading import number, number_or_none
@@ -28,6 +28,10 @@ class CcxtMarket:
         self.is_binance = ccxt.id in ("binance", "binanceusdm")
         self.intervals: tuple[str, ...] = ccxt.intervals if "fetchOHLCV" in ccxt.has else ()
         self._settings = settings
+
+    @property
+    def rules_age_seconds(self) -> float:
+        return making.shared(self._settings, self.name).age_seconds
 
     async def trading_rules(self) -> tuple[TradingRule, ...]:
         async def act(_: Exchange) -> tuple[TradingRule, ...]:

@@ -50,6 +50,10 @@ class PaperMarket:
         """The venue wants an account's name of everybody: ours here is nobody's."""
         self._caller = Caller(url, _NOBODY, token=token, timeout_seconds=timeout_seconds)
 
+    @property
+    def rules_age_seconds(self) -> float:
+        return 0.0
+
     async def trading_rules(self) -> tuple[TradingRule, ...]:
         return await self._caller.get("/rules", _rules)
 
