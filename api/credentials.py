@@ -136,6 +136,8 @@ async def _offer(
     if found is not None and found.outcome != "accepted":
         await destroy(deps, [command.secret_id])
         raise _not_taken(connector_name, found, headers)
+    if found is not None:
+        await destroy_unnamed(deps, stream)  # The one that this one takes the place of.
     added = AddedCredential(
         _ADDED if found else _PENDING,
         "accepted" if found else "pending",

@@ -22,11 +22,11 @@ class SecretGone(LookupError):  # noqa: N818 - says what is so
     """The vault holds no such secret: it was deleted, or never arrived."""
 
 
-class WrongMasterKey(Exception):  # noqa: N818 - says what is so
+class WrongMasterKey(LookupError):  # noqa: N818 - says what is so
     """Sealed under a master key that this process does not have; str() says which."""
 
 
-class SecretDamaged(Exception):  # noqa: N818 - says what is so
+class SecretDamaged(LookupError):  # noqa: N818 - says what is so
     """A row is not what was sealed."""
 
 
