@@ -2,13 +2,16 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
+from contextlib import closing
 from decimal import Decimal
 from typing import Any
 
 from adapters.postgres.connect import READER_OPTIONS, connect
+from adapters.postgres.log import PostgresLog
 from adapters.settings import load
 from commands import codec
 from commands.catalogue import aggregate_of
+from commands.recounting import recount
 from domain.log import Recorded
 from domain.order import TERMINAL, Order
 from domain.order_messages import OrderFilled, OrderPlaced
@@ -102,6 +105,7 @@ def judge(world: World, sender: Insistent | None = None) -> None:
         check_acknowledged(sender, states)
         check_real_time_order(sender, log)
     check_log(world, log)
+    check_tallies(world)
     check_once_at_the_venue(states, ledger)
     check_fills(log, ledger)
     check_read_models(world)
@@ -177,6 +181,15 @@ def check_fills(log: Iterable[Recorded], ledger: Ledger) -> None:
         for row in ledger.trades
     ]
     assert sorted(ours) == sorted(theirs)
+
+
+def check_tallies(world: World) -> None:
+    """What was counted while writing is what counting the log again gives."""
+    store = PostgresLog(world.database.app_dsn)
+    with closing(store):
+        kept = store.read_tallies()
+        recount(store)
+        assert store.read_tallies() == kept
 
 
 def check_read_models(world: World) -> None:
