@@ -2,11 +2,7 @@
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import Awaitable, Callable
-from contextlib import asynccontextmanager
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any
 
 import msgspec
 import psycopg
@@ -14,73 +10,16 @@ import pytest
 
 from adapters.postgres import questions
 from adapters.postgres.questions import Question
-from adapters.venues.port import Balance, Traits, VenueBusy, VenueRefused, VenueUnreachable
+from adapters.venues.port import Balance, VenueBusy, VenueRefused, VenueUnreachable
 from api import asking as asking_module
 from api.asking import Asking
 from api.errors import Failure
 from tests.postgres_fixture import Database
-from workers.dispatching import answering
-from workers.dispatching.desk import Desk
-from workers.dispatching.recording import Recorder
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+from tests.questions.world import EUR, Venue, answering_by, desks_of
 
 pytestmark = pytest.mark.postgres
 BALANCES = Question("main", "binance", "balances")
 FRESH = Question("main", "binance", "balances", '{"is_fresh":true}')
-EUR = Balance(token="EUR", total=Decimal("1.50"), available=Decimal("0.50"))
-TRAITS = Traits(
-    name="double",
-    has_request_expiry=True,
-    lookup_lag_us=0,
-    clock_skew_max_us=0,
-    client_order_id_pattern="^[a-z0-9]+$",
-    client_order_id_length_max=36,
-)
-Places = dict[tuple[str, str], Desk]
-
-
-class Venue:
-    """Answers when it is let, or raises what it is told."""
-
-    traits = TRAITS
-
-    def __init__(self, error: Exception | None = None) -> None:
-        self.asked = 0
-        self.was_asked = asyncio.Event()
-        self.may_answer = asyncio.Event()
-        self.may_answer.set()
-        self._error = error
-
-    async def balances(self) -> tuple[Balance, ...]:
-        self.asked += 1
-        self.was_asked.set()
-        await self.may_answer.wait()
-        if self._error is not None:
-            raise self._error
-        return (EUR,)
-
-
-def desks_of(**venues: Venue) -> Places:
-    return {("main", name): _desk("main", name, venue) for name, venue in venues.items()}
-
-
-def _desk(account: str, connector: str, venue: Any) -> Desk:
-    nothing: Any = None  # Nothing is recorded here.
-    return Desk(account, connector, venue, Recorder(nothing, Counter()), nothing)
-
-
-@asynccontextmanager
-async def answering_by(
-    database: Database, desks: Places, holder: str = "w"
-) -> "AsyncIterator[None]":
-    task = asyncio.create_task(answering.run(database.app_dsn, lambda: desks, holder))
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 def with_asking(database: Database, work: Callable[[Asking], Awaitable[None]]) -> None:
@@ -271,7 +210,7 @@ def test_too_many_questions_are_refused(
     async def work(asking: Asking) -> None:
         venue.may_answer.clear()
         names = [f"c{number}" for number in range(4)]
-        desks = desks_of(**dict.fromkeys(names, venue))
+        desks = desks_of("main", **dict.fromkeys(names, venue))
         async with answering_by(database, desks):
             waiting = [
                 asyncio.create_task(asking.ask(Question("main", name, "balances")))
