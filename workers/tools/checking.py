@@ -19,6 +19,7 @@ from workers.running.database import MIGRATIONS, database
 from workers.running.names import ALIVE_SECONDS, needed
 from workers.tools import history
 from workers.tools.kafka_health import examine_kafka
+from workers.tools.vault_health import examine_vault
 
 CLEAN, BROKEN, UNREADABLE = 0, 1, 2
 Show = Callable[[int, int | None], None]
@@ -89,6 +90,7 @@ def examine(settings: Settings) -> tuple[Table, bool]:
             findings.append(("migrations", ", ".join(missing) or "all applied", not missing))
             if not missing:
                 findings += _examine_log(reader, settings)
+                findings += examine_vault(settings, dsns.app)
     except (psycopg.Error, EmbeddedPostgresError, StoreUnavailable, OSError) as error:
         findings.append(("database", str(error), False))
     for what, how, is_well in findings:
