@@ -112,7 +112,11 @@ async def listen(port: int) -> None:
 class _Busy(Told):
     """Tells a book and a trade at every step, as fast as they are taken."""
 
-    async def watch(self, pair: str, _topics: Collection[Topic]) -> AsyncIterator[MarketUpdate]:
+    async def watch(
+        self,
+        pair: str,
+        topics: Collection[Topic],  # noqa: ARG002 - the port names it
+    ) -> AsyncIterator[MarketUpdate]:
         number = 0
         while True:
             number += 1

@@ -1,5 +1,7 @@
 """A venue whose public stream says what the test says, when the test says it."""
 
+# ruff: noqa: ARG002 - the port names them
+
 import asyncio
 from collections.abc import AsyncIterator, Collection
 from decimal import Decimal
@@ -31,7 +33,7 @@ class Told:
 
     name = "told"
     rules_age_seconds = 0.0
-    intervals = ("1m",)
+    intervals: tuple[str, ...] = ("1m",)
     is_perpetual = False
 
     def __init__(self) -> None:
@@ -47,20 +49,20 @@ class Told:
     async def trading_rules(self) -> tuple[TradingRule, ...]:
         return ()
 
-    async def tickers(self, _pairs: Collection[str] | None = None) -> tuple[Ticker, ...]:
+    async def tickers(self, pairs: Collection[str] | None = None) -> tuple[Ticker, ...]:
         return ()
 
-    async def order_book(self, _pair: str, _depth: int = 10) -> OrderBook:
+    async def order_book(self, pair: str, depth: int = 10) -> OrderBook:
         self.asked.append("book")
         return book(1, 2)
 
-    async def trades(self, _pair: str, limit: int = 100) -> tuple[PublicTrade, ...]:
+    async def trades(self, pair: str, limit: int = 100) -> tuple[PublicTrade, ...]:
         self.asked.append("trades")
         await self.may_answer.wait()
         return tuple(self.recent[-limit:])
 
     async def candles(
-        self, _pair: str, _interval: str, start_us: int | None = None, limit: int = 500
+        self, pair: str, interval: str, start_us: int | None = None, limit: int = 500
     ) -> tuple[Candle, ...]:
         self.asked.append(f"candles from {start_us}, {limit}")
         if self.refusal is not None and (limit > 100 or self.refusal.code != "too_many"):
@@ -72,7 +74,7 @@ class Told:
     async def funding_info(self, pair: str) -> FundingInfo:
         raise VenueRefused("not_supported", pair)
 
-    async def watch(self, _pair: str, _topics: Collection[Topic]) -> AsyncIterator[MarketUpdate]:
+    async def watch(self, pair: str, topics: Collection[Topic]) -> AsyncIterator[MarketUpdate]:
         self.watched += 1
         while True:
             said = await self.said.get()
