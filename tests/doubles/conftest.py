@@ -6,6 +6,7 @@ import pytest
 
 from tests.doubles.binance_client import RawClient
 from tests.doubles.binance_process import BinanceProcess
+from tests.doubles.binance_stage import Stage
 
 
 @pytest.fixture
@@ -31,3 +32,17 @@ def futures(binance_double: BinanceProcess, account: str) -> Iterator[RawClient]
 def fresh_market(binance_double: BinanceProcess) -> None:
     """Tests move the books that they share."""
     binance_double.control("reset")
+
+
+@pytest.fixture
+def stage(binance_double: BinanceProcess, account: str) -> Iterator[Stage]:
+    made = Stage(binance_double, account, "spot")
+    with made.client:
+        yield made
+
+
+@pytest.fixture
+def futures_stage(binance_double: BinanceProcess, account: str) -> Iterator[Stage]:
+    made = Stage(binance_double, account, "futures")
+    with made.client:
+        yield made

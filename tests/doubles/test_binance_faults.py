@@ -59,6 +59,7 @@ def test_a_request_kept_away_did_nothing(
     answer = place(spot, "away")
     assert answer is not None
     assert refusal(answer) == (status, code)
+    assert ("Retry-After" in answer.headers) == (status in {418, 429})
     gone = spot.call("GET", "order", symbol="BTCUSDT", origClientOrderId="away")
     assert refusal(gone) == (400, -2013)
     assert spot.placed("away")["status"] == "NEW"
@@ -113,6 +114,27 @@ def test_rules_choose_by_order_count_and_chance(
     assert [(row["matched"], row["fired"]) for row in seen] == [(4, 2)]
 
 
+def test_chance_has_a_seed(binance_double: BinanceProcess, spot: RawClient, account: str) -> None:
+    def played() -> list[bool]:
+        rule = {"kind": "reject", "probability": 0.5, "seed": 7, "times": None}
+        binance_double.faults(account, rule)
+        return [spot.place().status_code == 200 for _ in range(12)]
+
+    first = played()
+    assert first == played()
+    assert set(first) == {True, False}
+
+
+def test_a_cancel_by_number_is_known_by_its_name(
+    binance_double: BinanceProcess, spot: RawClient, account: str
+) -> None:
+    number = spot.placed("named")["orderId"]
+    rule = {"kind": "reject", "request": "DELETE /*/order", "client_order_id": "named"}
+    binance_double.faults(account, rule)
+    assert spot.call("DELETE", "order", symbol="BTCUSDT", orderId=number).status_code == 400
+    assert spot.call("DELETE", "order", symbol="BTCUSDT", orderId=number).status_code == 200
+
+
 def test_cancels_meet_faults_of_their_own(
     binance_double: BinanceProcess, spot: RawClient, account: str
 ) -> None:
@@ -151,6 +173,19 @@ def test_an_exchange_that_is_down_cuts_every_connection(
         spot.send("GET", "time", {})
     binance_double.control("faults", clear="*")
     assert spot.send("GET", "time", {}).status_code == 200
+
+
+def test_it_goes_down_by_itself_at_an_order_and_comes_back(
+    binance_double: BinanceProcess, spot: RawClient, account: str
+) -> None:
+    binance_double.faults(account, {"kind": "down", "after": 1, "seconds": 0.3})
+    spot.placed("first")
+    assert place(spot, "second") is None
+    deadline = time.monotonic() + 10
+    while place(spot, "third") is None:
+        assert time.monotonic() < deadline
+    gone = spot.call("GET", "order", symbol="BTCUSDT", origClientOrderId="second")
+    assert refusal(gone) == (400, -2013)
 
 
 def test_what_was_answered_survives_a_kill(tmp_path: Path) -> None:

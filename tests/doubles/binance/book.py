@@ -31,6 +31,8 @@ class Book:
         self.symbol = symbol
         self.mid = symbol.price
         self.state_ladder()
+        self._stated_for: tuple[Decimal, Decimal, int] | None = None
+        self._prices: dict[str, set[Decimal]] = {}
         self.update_id = 1_000
         self.maker: dict[Side, dict[Decimal, Decimal]] = {"BUY": {}, "SELL": {}}
         self._resting: dict[Side, dict[Decimal, dict[int, Order]]] = {"BUY": {}, "SELL": {}}
@@ -151,7 +153,11 @@ class Book:
         return delta
 
     def _stated(self, side: Side) -> set[Decimal]:
-        sign = 1 if side == "SELL" else -1
-        middle = self.mid // self.symbol.tick * self.symbol.tick
-        stated = {middle + sign * number * self.step for number in range(1, self.levels + 1)}
-        return {price for price in stated if price > 0}
+        terms = (self.mid, self.step, self.levels)
+        if self._stated_for != terms:
+            middle = self.mid // self.symbol.tick * self.symbol.tick
+            for each, sign in (("BUY", -1), ("SELL", 1)):
+                prices = (middle + sign * n * self.step for n in range(1, self.levels + 1))
+                self._prices[each] = {price for price in prices if price > 0}
+            self._stated_for = terms
+        return self._prices[side]

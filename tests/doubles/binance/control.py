@@ -188,11 +188,13 @@ def _funding(exchange: Exchange, _: Sockets, body: Any) -> dict[str, int]:
     return {"payments": exchange.pay_funding(name, rate)}
 
 
-def _faults(exchange: Exchange, _: Sockets, body: Any) -> list[Any]:
+def _faults(exchange: Exchange, sockets: Sockets, body: Any) -> list[Any]:
     """Add `rules`, after forgetting those of account `clear` (`*`: all); answers what is there."""
     if "clear" in body:
         exchange.faults.clear(body["clear"])
     exchange.faults.add(msgspec.convert(body.get("rules", []), list[FaultRule]))
+    if exchange.faults.is_down:
+        sockets.cut("*")
     return list(exchange.faults.seen())
 
 

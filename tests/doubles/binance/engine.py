@@ -5,7 +5,7 @@ What an order must hold, and what a fill moves, is the settlement's: `spot_walle
 
 from collections import deque
 from decimal import Decimal
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from msgspec import structs
 
@@ -22,34 +22,10 @@ from tests.doubles.binance.records import (
     Trade,
     UserEvent,
 )
+from tests.doubles.binance.settlement import Settlement
 from tests.doubles.binance.symbols import SYMBOLS, Market
 
 _PUBLIC_TRADES_MAX = 5_000
-
-
-class Moved(NamedTuple):
-    """What a fill cost and brought."""
-
-    fee: Decimal
-    fee_asset: str
-    realized: Decimal
-
-
-class Settlement(Protocol):
-    def reserve(self, account: str, new: NewOrder, cost: Decimal, takes: Decimal) -> Decimal:
-        """What the order locks; raises ApiError and then has changed nothing."""
-
-    def release(self, order: Order) -> None: ...
-
-    def fill_limit(self, order: Order, quantity: Decimal) -> Decimal:
-        """How much of `quantity` the order may take: less where it may only reduce."""
-
-    def settle(
-        self, order: Order, price: Decimal, quantity: Decimal, now_ms: int, *, is_maker: bool
-    ) -> Moved: ...
-
-    def holdings_event(self, order: Order) -> UserEvent | None:
-        """What the account's stream says of its holdings after the order changed."""
 
 
 class Changes(NamedTuple):
@@ -74,6 +50,8 @@ class Engine:
         self._settlement = settlement
         self._by_client_id: dict[tuple[str, str, str], Order] = {}
         self._trades_of: dict[int, list[Trade]] = {}
+        self._orders_of: dict[tuple[str, str], list[Order]] = {}
+        self._account_trades: dict[tuple[str, str], list[Trade]] = {}
         self._changes = Changes([], {}, [], [])
 
     def restore(self, order: Order) -> None:
@@ -95,9 +73,16 @@ class Engine:
     def trades_of(self, order: Order) -> list[Trade]:
         return self._trades_of.get(order.order_id, [])
 
+    def orders_in(self, account: str, symbol: str) -> list[Order]:
+        return self._orders_of.get((account, symbol), [])
+
+    def trades_in(self, account: str, symbol: str) -> list[Trade]:
+        return self._account_trades.get((account, symbol), [])
+
     def add_trade(self, trade: Trade) -> None:
         self.trades.append(trade)
         self._trades_of.setdefault(trade.order_id, []).append(trade)
+        self._account_trades.setdefault((trade.account, trade.symbol), []).append(trade)
 
     def place(self, account: str, new: NewOrder, now_ms: int) -> Order:
         """Accept and match one order that has passed the filters."""
@@ -190,6 +175,7 @@ class Engine:
 
     def _enlist(self, order: Order) -> None:
         self.orders[order.order_id] = order
+        self._orders_of.setdefault((order.account, order.symbol), []).append(order)
         self._by_client_id[order.account, order.symbol, order.client_order_id] = order
         if order.is_open:
             self.open.setdefault(order.account, {})[order.order_id] = order

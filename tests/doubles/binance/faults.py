@@ -49,7 +49,8 @@ class FaultRule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A name, or `*` for all."""
     seconds: float = 0.0
     status: int = 0
-    """Of the answer; 0 is 400 for `reject` and 503 for the others. 429 and 418 are bans."""
+    """Of the answer; 0 is 400 for `reject` and 503 for the others. 429 and 418 are bans, whose
+    answer says to come back after `seconds`."""
     code: int = -1007
     text: str = (
         "Timeout waiting for response from backend server. Send status unknown; "

@@ -9,7 +9,6 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from tests.doubles.binance import refusals
-from tests.doubles.binance.engine import Moved
 from tests.doubles.binance.records import (
     ZERO,
     HoldingsEvent,
@@ -21,6 +20,7 @@ from tests.doubles.binance.records import (
     PositionSide,
     Side,
 )
+from tests.doubles.binance.settlement import Moved
 from tests.doubles.binance.symbols import MAKER_FEE, TAKER_FEE
 
 ASSET = "USDT"

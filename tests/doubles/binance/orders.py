@@ -90,11 +90,7 @@ def list_open(call: Call) -> list[dict[str, Any]]:
 
 def list_all(call: Call) -> list[dict[str, Any]]:
     name = symbol_name(call)
-    orders = [
-        order
-        for order in call.exchange.engines[call.market].orders.values()
-        if order.account == call.account.name and order.symbol == name
-    ]
+    orders = call.exchange.engines[call.market].orders_in(call.account.name, name)
     first_id = call.whole("orderId")
     return [
         wire.order(order)
@@ -107,10 +103,8 @@ def list_trades(call: Call) -> list[dict[str, Any]]:
     order_id = call.whole("orderId")
     trades = [
         trade
-        for trade in call.exchange.engines[call.market].trades
-        if trade.account == call.account.name
-        and trade.symbol == name
-        and (order_id is None or trade.order_id == order_id)
+        for trade in call.exchange.engines[call.market].trades_in(call.account.name, name)
+        if order_id is None or trade.order_id == order_id
     ]
     first_id = call.whole("fromId")
     return [

@@ -22,6 +22,7 @@ from tests.doubles.binance.sockets import Sockets
 _BODY_MAX_BYTES = 1024 * 1024
 _LOGGED = frozenset({"/api/v3/order", "/fapi/v1/order", "/api/v3/openOrders"})
 _HANG_POLL_SECONDS = 0.05
+_BANS = frozenset({418, 429})
 _encode = msgspec.json.Encoder(decimal_format="string").encode
 
 
@@ -67,9 +68,7 @@ class Server:
         query, body = request.rel_url.raw_query_string, await request.text()
         parameters = calls.parse(query, body)
         account = exchange.accounts.get(request.headers.get("X-MBX-APIKEY", ""), NOBODY)
-        client_id = parameters.get("newClientOrderId") or parameters.get("origClientOrderId", "")
-        if request.method != "POST":
-            client_id = parameters.get("origClientOrderId", "")
+        client_id = self._client_order_id(request, parameters)
         rule = exchange.faults.on_request(named, account.name, client_id)
         outcome = "fault"
         try:
@@ -82,12 +81,26 @@ class Server:
         except ApiError as error:
             outcome = outcome or str(error.code)
             response = _json({"code": error.code, "msg": error.text}, error.status)
+            if error.status in _BANS and rule is not None:
+                response.headers["Retry-After"] = str(int(rule.seconds))
         except _Cut:
+            self._sockets.cut("*")
             return _cut(request)
         finally:
             if request.path in _LOGGED and request.method != "GET":
                 self._log(request, account, client_id, outcome)
         return response if rule is None else await _after(rule, request, response)
+
+    def _client_order_id(self, request: web.Request, parameters: dict[str, str]) -> str:
+        """Of the order that the request is about, also where it names the order by its number."""
+        if request.method == "POST":
+            return parameters.get("newClientOrderId", "")
+        number = parameters.get("orderId", "")
+        route = ROUTES.get((request.method, request.path))
+        if route is not None and number.isdigit():
+            order = self._exchange.engines[route.market].orders.get(int(number))
+            return "" if order is None else order.client_order_id
+        return parameters.get("origClientOrderId", "")
 
     def _answer(self, request: web.Request, payload: str, parameters: dict[str, str]) -> Any:
         route = ROUTES.get((request.method, request.path))

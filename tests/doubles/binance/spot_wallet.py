@@ -3,8 +3,8 @@
 from decimal import Decimal
 
 from tests.doubles.binance import refusals
-from tests.doubles.binance.engine import Moved
 from tests.doubles.binance.records import ZERO, Funds, HoldingsEvent, NewOrder, Order, Side
+from tests.doubles.binance.settlement import Moved
 from tests.doubles.binance.symbols import MAKER_FEE, SYMBOLS, TAKER_FEE, Symbol
 
 _DUST = Decimal("0.00000001")
