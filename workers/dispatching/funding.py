@@ -7,6 +7,7 @@ count once.
 import asyncio
 import contextlib
 import logging
+import time
 from typing import Any, cast
 
 import psycopg
@@ -16,14 +17,16 @@ from commands.crashpoint import crashpoint
 from domain import funding
 from domain.funding import RecordFunding
 from workers.dispatching.desk import Desk
+from workers.dispatching.positions import PositionWatch
 
 _log = logging.getLogger(__name__)
 PAGE_PAYMENTS = 500
+APART_SECONDS = 60.0
+"""A connection that comes and goes does not make us read each time."""
+FIRST_LOOK_SECONDS = 30.0
 RETRY_FIRST_SECONDS = 1.0
 RETRY_MAX_SECONDS = 60.0
 _PAIRS = """
-select pair from positions where account = %(account)s and connector = %(connector)s
-union
 select pair from net_fills where account = %(account)s and connector = %(connector)s
 union
 select pair from position_baselines where account = %(account)s and connector = %(connector)s
@@ -39,21 +42,30 @@ where funding_cursors.cursor = %s
 
 class FundingWatch:
     def __init__(
-        self, desk: Desk, side: psycopg.AsyncConnection[Any], every_seconds: float
+        self,
+        desk: Desk,
+        side: psycopg.AsyncConnection[Any],
+        every_seconds: float,
+        positions: PositionWatch,
     ) -> None:
         self._desk = desk
         self._side = side
         self._every_seconds = every_seconds
         self._about = (desk.account, desk.connector)
+        self._positions = positions
         self._due = asyncio.Event()
         self._due.set()
+        self._read_at = -APART_SECONDS
 
     def wake(self) -> None:
         """The venue was away: payments may have been made meanwhile."""
-        self._due.set()
+        if time.monotonic() > self._read_at + APART_SECONDS:
+            self._due.set()
 
     async def run(self) -> None:
         """Until cancelled. The venue's faults are waited out; only the store's go up."""
+        with contextlib.suppress(TimeoutError):  # Some venues tell payments only pair by pair.
+            await asyncio.wait_for(self._positions.has_looked.wait(), FIRST_LOOK_SECONDS)
         retry_seconds = RETRY_FIRST_SECONDS
         pause_seconds = self._every_seconds
         while True:
@@ -82,10 +94,11 @@ class FundingWatch:
 
     async def read(self) -> int:
         """Record what is new; answers how many the venue told."""
+        self._read_at = time.monotonic()
         venue = cast("PerpetualVenue", self._desk.venue)
         parameters = {"account": self._desk.account, "connector": self._desk.connector}
         found = await (await self._side.execute(_PAIRS, parameters)).fetchall()
-        pairs = sorted(pair for (pair,) in found)
+        pairs = sorted({*self._positions.pairs, *(pair for (pair,) in found)})
         cursor, told, has_more = await self._cursor(), 0, True
         while has_more:
             page = await venue.funding_payments(cursor, pairs, limit=PAGE_PAYMENTS)

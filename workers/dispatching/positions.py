@@ -92,6 +92,9 @@ class PositionWatch:
         self._side = side
         self._pace = PACE
         self._about = (desk.account, desk.connector)
+        self.has_looked = asyncio.Event()
+        self.pairs: set[str] = set()
+        """All that were ever seen here."""
         self._signs = asyncio.Event()
         self._signs.set()
         self._recorded: dict[Place, Held | None] = {}
@@ -147,7 +150,9 @@ class PositionWatch:
         self._signs.clear()  # A sign that comes from here on may be of what is not seen now.
         asked_at_us = now_us()
         seen = await cast("PerpetualVenue", self._desk.venue).positions()
+        self.pairs.update(its.pair for its in seen)
         await self._record(seen, asked_at_us)
+        self.has_looked.set()
         await self._side.execute(_LOOKED, (*self._about, asked_at_us))
         await self._compare(seen, confirming, asked_at_us)
 

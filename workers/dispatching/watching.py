@@ -18,7 +18,7 @@ class Watch:
     ) -> None:
         self._is_perpetual = desk.venue.traits.is_perpetual
         self._positions = PositionWatch(desk, side)
-        self._funding = FundingWatch(desk, side, funding_seconds)
+        self._funding = FundingWatch(desk, side, funding_seconds, self._positions)
 
     def connected(self) -> None:
         """The private stream is open, anew or for the first time."""
