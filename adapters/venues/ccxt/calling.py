@@ -17,7 +17,8 @@ from adapters.venues.connectors import Connector, connectors
 from adapters.venues.port import OrderType, TradingRule, VenueRefused, VenueUnreachable
 
 LIMIT_SECONDS = 20.0
-_TYPES: tuple[OrderType, ...] = ("LIMIT", "MARKET")
+_TYPES: tuple[OrderType, ...] = ("LIMIT", "MARKET", "LIMIT_MAKER")
+_UNTOLD: tuple[OrderType, ...] = ("LIMIT", "MARKET")
 """Of connectors whose own are not known."""
 
 Answer = TypeVar("Answer")
@@ -91,9 +92,8 @@ class Line:
 
     def rule(self, market: Market) -> TradingRule | None:
         mode = self._exchange.precisionMode if self._exchange is not None else 0
-        if self.connector.order_types is None:
-            return rule_of(market, mode, _TYPES)
-        return rule_of(market, mode, self.connector.order_types)
+        known = self.connector.order_types or ()
+        return rule_of(market, mode, tuple(kind for kind in _TYPES if kind in known) or _UNTOLD)
 
     async def close(self) -> None:
         self.closed.set()

@@ -162,8 +162,15 @@ def redirected(urls: Any, to: str) -> Any:
 
 
 def _authorise(connector: Connector, exchange: Exchange, credential: Mapping[str, str]) -> None:
-    """Put each field of a credential where ccxt looks for it."""
+    """Put each field of a credential where ccxt looks for it.
+
+    ccxt then asks for those alone: of ndax it would want a password that is only for withdrawals.
+    """
     targets = connector.ccxt.credentials if connector.ccxt is not None else {}
+    given = {place for target in targets.values() if target for place in target.split("|")}
+    exchange.requiredCredentials = {
+        name: wanted and name in given for name, wanted in exchange.requiredCredentials.items()
+    }
     for field, target in targets.items():
         value = credential.get(field)
         if target is None or not value:

@@ -1,0 +1,313 @@
+"""What is Binance's alone, against its double: permissions, expiry, streams, shared markets."""
+
+import asyncio
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapters.settings import Settings
+from adapters.venues.market_port import BookUpdate, FeedConnected
+from adapters.venues.port import (
+    Access,
+    OrderUpdate,
+    StreamConnected,
+    TradeUpdate,
+    VenueOrder,
+    VenueRefused,
+    VenueUnreachable,
+)
+from adapters.venues.registry import NoVenue, private_venue, public_venue, served
+from tests.doubles.binance_process import running
+from tests.venues.binance_house import BinanceHouse
+from tests.venues.stage import Scene
+
+CONNECTORS = ("binance", "binance_perpetual")
+
+
+@pytest.fixture(scope="module", params=CONNECTORS)
+def house(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[BinanceHouse]:
+    with running(tmp_path_factory.mktemp("binance")) as process:
+        yield BinanceHouse(process, request.param)
+
+
+def play(house: BinanceHouse, name: str, scenario: Callable[[Scene], Awaitable[None]]) -> None:
+    async def on_stage() -> None:
+        scene = Scene(house, name)
+        try:
+            await asyncio.wait_for(scenario(scene), 30)
+        finally:
+            await scene.close()
+
+    asyncio.run(on_stage())
+
+
+@pytest.mark.parametrize(
+    ("rights", "access"),
+    [
+        ({}, Access(can_trade=True, can_withdraw=False)),
+        ({"can_trade": False}, Access(can_trade=False, can_withdraw=False)),
+        ({"can_withdraw": True}, Access(can_trade=True, can_withdraw=True)),
+    ],
+)
+def test_a_key_is_asked_what_it_may(
+    house: BinanceHouse, rights: dict[str, bool], access: Access
+) -> None:
+    async def ask() -> None:
+        credential = house.credential(f"rights-{len(rights)}-{access.can_trade}", **rights)
+        venue = private_venue(house.settings, house.connector, "a", credential)
+        try:
+            assert await venue.access() == access
+        finally:
+            await venue.close()
+
+    asyncio.run(ask())
+
+
+@pytest.mark.parametrize("spoilt", ["api_key", "api_secret"])
+def test_a_bad_credential_is_refused_everywhere(house: BinanceHouse, spoilt: str) -> None:
+    async def ask() -> None:
+        credential = house.credential("spoilt") | {f"{house.connector}_{spoilt}": "0" * 64}
+        venue = private_venue(house.settings, house.connector, "a", credential)
+        scene = Scene(house, "spoilt")
+        try:
+            for act in (venue.access(), venue.balances(), venue.place(scene.order("a"))):
+                with pytest.raises(VenueRefused) as caught:
+                    await act
+                assert caught.value.code == "bad_credential"
+            stream = venue.updates()
+            if house.connector == "binance" or spoilt == "api_key":
+                with pytest.raises(VenueRefused):
+                    await anext(stream)
+        finally:
+            await scene.close()
+            await venue.close()
+
+    asyncio.run(ask())
+
+
+def test_a_request_that_was_held_up_dies_at_its_time(house: BinanceHouse) -> None:
+    async def scenario(scene: Scene) -> None:
+        await scene.venue.balances()
+        rule = {"kind": "hold", "seconds": 0.6}
+        await asyncio.to_thread(house.process.faults, scene.account, rule)
+        with pytest.raises(VenueRefused) as caught:
+            await scene.venue.place(scene.order("late", expires_in_seconds=0.3))
+        assert caught.value.code == "request_expired"
+        assert await scene.venue.order(scene.pair, "late") is None
+
+    play(house, "held", scenario)
+
+
+@pytest.mark.parametrize("offset_ms", [-30_000, 30_000])
+def test_a_clock_that_differs_is_allowed_for(tmp_path: Path, offset_ms: int) -> None:
+    """The request's end is told in the venue's time, so the venue's clock decides."""
+    with running(tmp_path) as process:
+        process.control("clock", offset_ms=offset_ms)
+        house = BinanceHouse(process, "binance")
+
+        async def scenario(scene: Scene) -> None:
+            ahead = offset_ms / 1000
+            placed = await scene.venue.place(scene.order("a", expires_in_seconds=ahead + 5))
+            assert placed.status == "open"
+            with pytest.raises(VenueRefused) as caught:
+                await scene.venue.place(scene.order("b", expires_in_seconds=ahead - 1))
+            assert caught.value.code == "request_expired"
+
+        play(house, "clock", scenario)
+
+
+@pytest.mark.parametrize("code", [-1000, -1001, -1003, -1006, -1007, -1015])
+@pytest.mark.parametrize("status", [400, 429, 503])
+def test_a_server_that_failed_proves_nothing(house: BinanceHouse, code: int, status: int) -> None:
+    async def scenario(scene: Scene) -> None:
+        rule = {"kind": "reject", "code": code, "text": "Something.", "status": status}
+        await asyncio.to_thread(house.process.faults, scene.account, rule)
+        with pytest.raises(VenueUnreachable):
+            await scene.venue.place(scene.order("a"))
+
+    play(house, f"fails{code}{status}", scenario)
+
+
+def test_markets_are_read_once_for_all_accounts(house: BinanceHouse) -> None:
+    async def scenario() -> None:
+        house.process.control("requests", reset=True)
+        scenes = [Scene(house, f"shared-{n}") for n in range(5)]
+        try:
+            await asyncio.gather(*(scene.venue.balances() for scene in scenes))
+            await asyncio.gather(*(scene.market.trading_rules() for scene in scenes))
+        finally:
+            await asyncio.gather(*(scene.close() for scene in scenes))
+        counts = house.process.control("requests")
+        assert sum(n for path, n in counts.items() if path.endswith("exchangeInfo")) == 1
+
+    asyncio.run(scenario())
+
+
+def test_rules_are_the_exchanges_own_filters(house: BinanceHouse) -> None:
+    async def scenario(scene: Scene) -> None:
+        line = scene.market.line  # type: ignore[attr-defined]
+        rules = {rule.pair: rule for rule in await scene.market.trading_rules()}
+        assert len(rules) >= 2
+        for pair, market in line.markets.items():
+            rule = rules[pair]
+            filters = {row["filterType"]: row for row in market["info"]["filters"]}
+            assert rule.tick == Decimal(filters["PRICE_FILTER"]["tickSize"])
+            lot = filters["LOT_SIZE"]
+            assert rule.lot == Decimal(lot["stepSize"])
+            assert rule.quantity_min == Decimal(lot["minQty"])
+            assert rule.quantity_max == Decimal(lot["maxQty"])
+            if house.connector == "binance":
+                assert rule.notional_min == Decimal(filters["NOTIONAL"]["minNotional"])
+            else:
+                assert rule.notional_min == Decimal(filters["MIN_NOTIONAL"]["notional"])
+
+    play(house, "filters", scenario)
+
+
+def test_candles_keep_every_field(house: BinanceHouse) -> None:
+    async def scenario(scene: Scene) -> None:
+        await scene.venue.place(scene.taking("a"))
+        last = (await scene.market.candles(scene.pair, "1m", limit=1))[-1]
+        assert last.trades
+        assert last.quote_volume
+        assert last.taker_base_volume is not None
+        assert last.taker_quote_volume is not None
+        many = await scene.market.candles(scene.pair, "1m", limit=1500)
+        starts = [candle.start_us for candle in many]
+        assert starts == list(range(starts[0], starts[0] + 1500 * 60_000_000, 60_000_000))
+
+    play(house, "candles", scenario)
+
+
+def test_trades_of_orders_placed_elsewhere_are_told_with_their_ids(house: BinanceHouse) -> None:
+    async def scenario(scene: Scene) -> None:
+        for n in range(5):
+            await scene.venue.place(scene.taking(f"elsewhere-{n}"))
+        fresh = Scene(house, scene.account)
+        try:
+            page = await fresh.venue.trades_since(None, [scene.pair])
+            told = {trade.client_order_id for trade in page.trades}
+            assert told == {f"elsewhere-{n}" for n in range(5)}
+        finally:
+            await fresh.close()
+
+    play(house, "elsewhere", scenario)
+
+
+def test_an_expired_listen_key_opens_another_stream(tmp_path: Path) -> None:
+    with running(tmp_path) as process:
+        house = BinanceHouse(process, "binance_perpetual")
+
+        async def scenario(scene: Scene) -> None:
+            stream = scene.venue.updates()
+            assert await anext(stream) == StreamConnected()
+            await asyncio.to_thread(process.control, "expire", account=scene.account)
+            assert await anext(stream) == StreamConnected()
+            await scene.venue.place(scene.order("a"))
+            update = await anext(stream)
+            assert isinstance(update, OrderUpdate)
+
+        play(house, "expire", scenario)
+
+
+def test_a_cut_feed_comes_back(house: BinanceHouse) -> None:
+    async def scenario(scene: Scene) -> None:
+        feed = scene.market.watch(scene.pair, ("book", "trades"))
+        assert await anext(feed) == FeedConnected()
+        async for update in feed:
+            if isinstance(update, BookUpdate):
+                break
+        await asyncio.to_thread(house.process.control, "cut", what="market")
+        async for update in feed:
+            if isinstance(update, FeedConnected):
+                break
+        assert isinstance(await anext(feed), BookUpdate)
+
+    play(house, "cut-feed", scenario)
+
+
+def test_every_fill_of_a_fast_stream_is_told_in_order(house: BinanceHouse) -> None:
+    """Read as fast as the double can tell; benchmarks/ has the rate."""
+    count, small = 3000, Decimal("0.001")
+
+    async def scenario(scene: Scene) -> None:
+        stream = scene.venue.updates()
+        assert await anext(stream) == StreamConnected()
+        await scene.venue.place(scene.order("big", quantity=small * count))
+        filling = threading.Thread(
+            target=house.process.control,
+            args=("fill",),
+            kwargs={
+                "account": scene.account,
+                "market": "spot" if house.connector == "binance" else "futures",
+                "quantity": str(small),
+                "count": count,
+            },
+        )
+        filling.start()
+        told: list[int] = []
+        last: VenueOrder | None = None
+        async for update in stream:
+            if isinstance(update, TradeUpdate):
+                told.append(update.trade.sequence)
+            if isinstance(update, OrderUpdate):
+                last = update.order
+                if last.status == "filled":
+                    break
+        filling.join()
+        assert len(told) == count
+        assert told == sorted(set(told))
+        assert last is not None
+        assert last.filled_quantity == small * count
+
+    play(house, "fast", scenario)
+
+
+def test_ccxt_is_imported_on_first_use_only() -> None:
+    program = (
+        "import sys, adapters.venues.registry as r, adapters.settings as s, "
+        "adapters.venues.ccxt.private, adapters.venues.ccxt.perpetual\n"
+        "v = r.private_venue(s.Settings(), 'binance', 'a', {})\n"
+        "m = r.public_venue(s.Settings(), 'binance')\n"
+        "print('ccxt' in sys.modules)"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert told.stdout.strip() == "False"
+
+
+def test_the_registry_serves_what_ccxt_speaks_to() -> None:
+    names = served(Settings())
+    assert {"binance", "binance_perpetual", "okx", "kraken"} <= set(names)
+    assert "xrpl" not in names
+    for make in (public_venue, lambda settings, name: private_venue(settings, name, "a", {})):
+        for name, text in (("nowhere", "no connector 'nowhere'"), ("xrpl", "cannot be traded")):
+            with pytest.raises(NoVenue, match=text):
+                make(Settings(), name)
+
+
+def test_a_venue_that_is_away_is_unreachable() -> None:
+    async def scenario() -> None:
+        settings = Settings(venue_urls={"binance": "http://127.0.0.1:9"})
+        venue: Any = private_venue(settings, "binance", "a", {})
+        began = time.monotonic()
+        try:
+            with pytest.raises(VenueUnreachable):
+                await venue.time_us()
+            assert time.monotonic() - began < 20
+        finally:
+            await venue.close()
+        with pytest.raises(VenueUnreachable, match="closed"):
+            await venue.balances()
+
+    asyncio.run(scenario())
