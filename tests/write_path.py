@@ -11,53 +11,38 @@ from typing import Any, ClassVar, Protocol
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
-from msgspec import Struct
 
 from commands import codec
 from commands.committer import Committer
-from commands.request import KeyReused, Outcome, Request
+from commands.recounting import Recount
+from commands.request import Command as AnyCommand
+from commands.request import KeyReused, Request
 from commands.store import Store
-from domain.log import Receipt, Recorded
+from domain import tally
+from domain.limits import SetLimits
+from domain.log import Recorded
 from domain.order import stream
-from domain.order_messages import Command, OrderFilled, RecordFill
+from domain.order_messages import Command, OrderFilled
+from domain.switch import EngageSwitch, LiftSwitch
+from domain.switch import stream as switch_stream
+from domain.tally import AccountTally
 from projections import PROJECTIONS
 from projections.projection import Projection
 from tests.folds import fold_in_memory
 from tests.messages import fill_of, observations
 from tests.stores import WatchedStore, cancelling, check_log, opening, placing, request_for
+from tests.write_model import WORTH, Model, open_orders
 from workers.projecting.folding import facts_of, fold_page
 
 ORDERS = st.sampled_from(["av1", "av2", "av3"])
-
-
-class Model(Struct):
-    """All that clients and venues may rely on, without events, versions or seals."""
-
-    receipts: dict[str, Receipt] = {}
-    requests: list[Request] = []
-    placed: set[str] = set()
-    fills: dict[str, dict[str, Decimal]] = {}
-
-    def answered(self, request: Request, outcome: Outcome) -> None:
-        earlier = self.receipts.get(request.command_id)
-        assert outcome.is_replay == (earlier is not None)
-        if earlier is not None:
-            assert outcome.receipt == earlier, "P-L2: one outcome for ever"
-            return
-        receipt = outcome.receipt
-        self.receipts[request.command_id] = receipt
-        self.requests.append(request)
-        name = request.stream.removeprefix("order-")
-        kind = receipt.kind
-        if kind == "order.place":
-            assert receipt.code == ("order_exists" if name in self.placed else None)
-            self.placed.add(name)
-        elif kind.startswith("order.") and name not in self.placed:
-            assert receipt.code == "unknown_order"
-        elif isinstance(request.command, RecordFill):
-            known = self.fills.setdefault(name, {})
-            assert receipt.events == (request.command.trade_id not in known), "P-V4"
-            known.setdefault(request.command.trade_id, request.command.quantity)
+SCOPES = st.sampled_from(["*", "main"])
+LIMITS = st.builds(
+    SetLimits,
+    st.just("main"),
+    st.sampled_from([None, WORTH, WORTH - 1]),
+    st.sampled_from([None, None, 1, 2]),
+    st.sampled_from([None, None, 2]),
+)
 
 
 class Backend(Protocol):
@@ -135,11 +120,13 @@ class WritePath(RuleBasedStateMachine):
         self.committer = Committer(self.store, clock=lambda: 1_700_000_000_000_000)
 
     def _execute(self, request: Request) -> None:
-        self.model.answered(request, self.committer.execute(request))
+        name = request.stream.removeprefix("order-")
+        refusal = self.model.refusal_of(name, self.store.read_log(0, 1_000_000))
+        self.model.answered(request, self.committer.execute(request), refusal)
 
-    def _new(self, name: str, command: Command) -> Request:
+    def _new(self, on: str, command: AnyCommand) -> Request:
         self.keys += 1
-        return request_for(stream(name), command, f"key {self.keys}")
+        return request_for(on, command, f"key {self.keys}")
 
     @rule(order=ORDERS)
     def place(self, order: str) -> None:
@@ -153,11 +140,23 @@ class WritePath(RuleBasedStateMachine):
 
     @rule(order=ORDERS, command=observations)
     def record(self, order: str, command: Command) -> None:
-        self._execute(self._new(order, command))
+        self._execute(self._new(stream(order), command))
 
     @rule(order=ORDERS, trade=st.sampled_from(["t1", "t2", "t3"]))
     def fill(self, order: str, trade: str) -> None:
-        self._execute(self._new(order, fill_of(trade, "0.4")))
+        self._execute(self._new(stream(order), fill_of(trade, "0.4")))
+
+    @rule(scope=SCOPES)
+    def engage(self, scope: str) -> None:
+        self._execute(self._new(switch_stream(scope), EngageSwitch(scope, "")))
+
+    @rule(scope=SCOPES)
+    def lift(self, scope: str) -> None:
+        self._execute(self._new(switch_stream(scope), LiftSwitch(scope, "")))
+
+    @rule(asked=LIMITS)
+    def limit(self, asked: SetLimits) -> None:
+        self._execute(self._new("limits-main", asked))
 
     @rule(index=st.integers(0, 1000))
     def retry(self, index: int) -> None:
@@ -201,6 +200,7 @@ class WritePath(RuleBasedStateMachine):
     def promises_are_kept(self) -> None:
         self.the_log_keeps_its_promises()
         self.a_fill_counts_once()
+        self.counts_are_those_of_the_log()
         self.rows_are_the_fold_up_to_their_checkpoint()
 
     def the_log_keeps_its_promises(self) -> None:
@@ -227,6 +227,17 @@ class WritePath(RuleBasedStateMachine):
                 assert event.trade_id not in fills
                 fills[event.trade_id] = event.quantity
         assert found == self.model.fills
+
+    def counts_are_those_of_the_log(self) -> None:
+        counted = Recount({})
+        counted.take(self.seen, lambda _: ())
+        kept = self.store.read_tallies()
+        assert {key: tally.decode(key, state) for key, state in kept.items()} == counted.tallies
+        account = counted.tallies.get("account-main", AccountTally())
+        assert isinstance(account, AccountTally)
+        assert account == AccountTally(
+            open_orders(self.seen), account.minute, len(self.model.placed)
+        )
 
     def rows_are_the_fold_up_to_their_checkpoint(self) -> None:
         for projection in PROJECTIONS:
