@@ -49,15 +49,15 @@ def _table(settings: Settings) -> Table:
     from adapters.vault.vault import Vault
     from workers.running.database import database
 
-    shown = Table("secret", "account", "connector", "master key", "since")
+    shown = Table("account", "connector", "since", "master key", "newest")
     with database(settings) as dsns:
         vault = Vault(dsns.app, settings)
         names = vault.keys().by_id
         for kept in vault.kept():
             key = kept.master_key_id if kept.master_key_id in names else "unknown here"
-            newest = " (newest)" if key == vault.keys().newest.id else ""
-            since = f"{kept.created_at:%Y-%m-%d %H:%M}"
-            shown.add_row(kept.secret_id[:8], kept.account, kept.connector, key + newest, since)
+            is_newest = "yes" if key == vault.keys().newest.id else "no"
+            since = f"{kept.created_at:%Y-%m-%d}"
+            shown.add_row(kept.account, kept.connector, since, key, is_newest)
     return shown
 
 
