@@ -79,7 +79,7 @@ def _failure(error: Exception, connector: str, not_found: int) -> tuple[Failure 
             return Failure(504, text, "venue_late", RETRY_SOON), "late"
         case Failure():
             return error, "refused" if error.status < HTTPStatus.INTERNAL_SERVER_ERROR else "late"
-    return None, "late"
+    return None, "failed"
 
 
 def no_venue(error: NoVenue, connector: str, not_found: int = _NOT_FOUND) -> Failure:

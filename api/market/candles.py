@@ -127,10 +127,9 @@ class Candles:
         now_us: int,
     ) -> int:
         """Answer the time up to which all that there is of the span is kept."""
-        final_us = closed_before(length, now_us)
-        wanted_us = min(end_us, final_us)
+        wanted_us = min(end_us, closed_before(length, now_us))
         if start_us >= wanted_us:
-            return max(start_us, final_us)
+            return start_us
         spans = await self._spans(series, start_us, end_us)
         if gaps(spans, start_us, wanted_us):
             lock = self._locks.setdefault(series, asyncio.Lock())
@@ -144,7 +143,7 @@ class Candles:
                                 venue, series.pair, series.interval, length, gap, now_us, save
                             )
             spans = await self._spans(series, start_us, end_us)
-        reached_us = wanted_us
+        reached_us = start_us
         for begin, end in spans:
             if begin <= reached_us:
                 reached_us = max(reached_us, end)

@@ -10,7 +10,7 @@ from adapters.venues.connectors import connectors
 from api.market.rules import Markets
 from api.market.tickers import Tickers
 
-Outcome = Literal["answered", "refused", "unreachable", "late"]
+Outcome = Literal["answered", "refused", "unreachable", "late", "failed"]
 
 
 class MarketRequests:

@@ -1,7 +1,8 @@
 """Fetches the candles that are not kept yet, page by page, and keeps each page at once.
 
-A candle is kept when it is closed for certain: venues' clocks differ from ours, and some amend a
-candle shortly after its end. Where a venue has no candles (a market that was closed, a coin that
+A candle is kept when it is closed for certain: its time is over by our clock, and either the venue
+shows a later one or it is over for long. (Clocks differ, and some venues amend a candle shortly
+after its end.) Where a venue has no candles (a market that was closed, a coin that
 was not listed yet) the span is remembered too, so that it is not asked for again.
 """
 
@@ -9,7 +10,7 @@ from collections.abc import Sequence
 
 from adapters.postgres.candles import Save
 from adapters.venues.market_port import PublicVenue
-from adapters.venues.port import Candle
+from adapters.venues.port import Candle, VenueRefused
 from api.market.intervals import Length
 
 GRACE_US = 10_000_000
@@ -17,7 +18,8 @@ PAGE = 1000
 _EMPTY_STEPS = 100
 """How far an empty page is believed to reach: venues look ahead by their own page at least."""
 _SETTLED_US = 120_000_000
-"""How old a span without candles must be at least to be believed: venues publish late."""
+"""How long ago a span must be, to be believed without candles or with its last one: venues publish
+late, and their clocks may be behind ours."""
 
 Span = tuple[int, int]
 
@@ -35,7 +37,7 @@ def gaps(spans: Sequence[Span], start_us: int, end_us: int) -> list[Span]:
 
 
 def closed_before(length: Length, now_us: int) -> int:
-    """Candles that begin before this are closed for certain."""
+    """Candles that begin before this are over by our clock."""
     return now_us - GRACE_US - length.most_us + 1
 
 
@@ -52,10 +54,20 @@ async def fetch(
     at_us, end_us = span
     final_us = closed_before(length, now_us)
     settled_us = now_us - max(2 * length.most_us, _SETTLED_US)
+    page_max = PAGE
     while at_us < end_us:
         wanted = -(-(end_us - at_us) // length.least_us)
-        page = after(at_us, await venue.candles(pair, interval, at_us, min(PAGE, wanted + 1)))
+        try:
+            told = await venue.candles(pair, interval, at_us, min(page_max, wanted + 1))
+        except VenueRefused as refusal:
+            if refusal.code != "too_many_candles" or page_max == 1:
+                raise
+            page_max //= 2
+            continue
+        page = after(at_us, told)
         closed = [candle for candle in page if candle.start_us < final_us]
+        if closed and closed[-1] is page[-1] and page[-1].start_us > settled_us:
+            closed.pop()
         if not page:
             looked_us = min(at_us + _EMPTY_STEPS * length.least_us, end_us)
             reached_us = min(looked_us, settled_us)
@@ -65,6 +77,8 @@ async def fetch(
             looked_us = reached_us = closed[-1].start_us + length.least_us
         if reached_us > at_us:
             await save(closed, at_us, reached_us)
+        if looked_us == at_us:
+            return
         at_us = looked_us
 
 

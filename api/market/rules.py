@@ -113,6 +113,7 @@ class Markets:
                 retry_seconds = RETRY_SECONDS
                 took_seconds = time.monotonic() - began_at
                 pause_seconds = max(REFRESH_SECONDS, REFRESH_SHARE * took_seconds)
+            kept.tried.set()
             await asyncio.sleep(pause_seconds)
         del self._kept[name]
 
@@ -125,14 +126,18 @@ class _Kept:
         self.read_at: float | None = None
         """When the venue said so: a venue's client may have kept its answer."""
         self.read = asyncio.Event()
+        self.tried = asyncio.Event()
         self.used_at = time.monotonic()
         self.error = ""
         self.task: asyncio.Task[None] | None = None
 
 
 async def _first(connector: str, kept: _Kept, wait_seconds: float) -> None:
+    """Wait for the first reading, or until it failed and was not better soon after."""
     try:
-        await asyncio.wait_for(kept.read.wait(), wait_seconds)
+        async with asyncio.timeout(wait_seconds):
+            await kept.tried.wait()
+            await asyncio.wait_for(kept.read.wait(), FIRST_WAIT_SECONDS)
     except TimeoutError:
         why = f" The venue: {kept.error}." if kept.error else ""
         raise RulesUnknown(

@@ -42,6 +42,7 @@ class ScriptedVenue:
         self.fails_after: int | None = None
         """So many more answers, then none but one."""
         self.page_max = 1000
+        self.limit_max: int | None = None
         self.rules_age_seconds = 0.0
         self.asked: Counter[str] = Counter()
         self.is_away = False
@@ -78,6 +79,8 @@ class ScriptedVenue:
         await self._asked(f"candles {interval}")
         if self.rules and pair not in {rule.pair for rule in self.rules}:
             raise VenueRefused("unknown_pair", f"{pair} is not traded here")
+        if self.limit_max is not None and limit > self.limit_max:
+            raise VenueRefused("too_many_candles", f"{limit} are more than {self.limit_max}")
         told = self.told()
         size = min(limit, self.page_max)
         if start_us is None:

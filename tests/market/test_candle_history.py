@@ -62,6 +62,8 @@ class World:
         self.owner_dsn = database.owner_dsn
         self.venue = ScriptedVenue()
         self.venue.now_us = minute(300)
+        self.skew_us = 0
+        """How far our clock is ahead of the venue's."""
 
     def play(self, scenario: Callable[..., Awaitable[None]], processes: int = 1) -> None:
         async def with_candles() -> None:
@@ -82,7 +84,7 @@ class World:
                             read,
                             self.dsn,
                             lambda *_: None,
-                            lambda: self.venue.now_us,
+                            lambda: self.venue.now_us + self.skew_us,
                         )
                         for _ in range(processes)
                     )
@@ -140,16 +142,21 @@ steps = st.one_of(
 @given(
     st.sets(st.integers(0, 400), max_size=380),
     st.sampled_from([0, 5, 70, 110]),
-    st.sampled_from([0, 9]),
+    st.sampled_from([(0, 0), (9, 0), (0, 15), (0, -15)]),
     st.lists(steps, min_size=1, max_size=12),
 )
 def test_any_spans_in_any_order_are_the_truth(
-    world: World, minutes: set[int], lag: int, amends: int, steps: list[tuple[Any, ...]]
+    world: World,
+    minutes: set[int],
+    lag: int,
+    clocks: tuple[int, int],
+    steps: list[tuple[Any, ...]],
 ) -> None:
     empty_candles(world)
     venue = world.venue = ScriptedVenue()
     venue.now_us = minute(300.3)
-    venue.bars, venue.lag_us, venue.amends_us = bars(minutes), lag * 10**6, amends * 10**6
+    venue.bars, venue.lag_us = bars(minutes), lag * 10**6
+    venue.amends_us, world.skew_us = clocks[0] * 10**6, clocks[1] * 10**6
 
     async def check(candles: Candles, begin: int, end: int, rows_max: int, newest: bool) -> None:
         try:
@@ -237,6 +244,31 @@ def test_a_candle_that_is_amended_after_its_end_is_kept_as_it_is_in_the_end(worl
         world.venue.now_us = minute(301)
         found = await ask(candles, minute(298), minute(300))
         assert found[-1][1] == float(bar(minute(299)).close)
+
+    world.play(play)
+
+
+def test_a_venue_whose_clock_is_behind_is_not_taken_at_half_a_candle(world: World) -> None:
+    world.venue.bars = bars(set(range(400)))
+    world.skew_us = 15_000_000
+    world.venue.now_us = minute(300) - 3_000_000
+
+    async def play(candles: Candles) -> None:
+        found = await ask(candles, minute(298), minute(300))
+        assert found[-1][1] == float(bar(minute(299)).close * 2)
+        world.venue.now_us = minute(301)
+        found = await ask(candles, minute(298), minute(300))
+        assert found[-1][1] == float(bar(minute(299)).close)
+
+    world.play(play)
+
+
+def test_a_venue_that_tells_only_few_at_once_is_asked_for_fewer(world: World) -> None:
+    world.venue.bars = bars(set(range(400)))
+    world.venue.limit_max = 10
+
+    async def play(candles: Candles) -> None:
+        assert len(await ask(candles, minute(0), minute(90))) == 90
 
     world.play(play)
 
