@@ -65,7 +65,7 @@ def _active(feed: AnyFeed, timeout_seconds: float) -> ActiveFeed:
         seconds_since_access=idle,
         will_expire_in=max(0.0, timeout_seconds - idle),
         config=f"{feed.connector}/{feed.pair}{interval}",
-        state=feed.state,
+        state=feed.seen,
         listeners=feed.listeners,
         updates=feed.updates,
     )
@@ -169,7 +169,7 @@ async def diagnostics(request: Request[Any, Any, Any], connector_name: FromPath[
         connector_name=connector_name,
         has_order_book_tracker=bool(feeds),
         tracker_ready=is_ready,
-        tasks={feed.key: feed.state for feed in deps.feeds.of(connector_name)},
+        tasks={feed.key: feed.seen for feed in deps.feeds.of(connector_name)},
         trading_pairs=sorted(feed.pair for feed in feeds),
         order_books={feed.pair: _seen(feed) for feed in feeds},
         metrics={
@@ -185,9 +185,9 @@ async def diagnostics(request: Request[Any, Any, Any], connector_name: FromPath[
 def _seen(feed: Feed) -> BookSeen:
     book = feed.book
     if book is None:
-        return BookSeen(feed.state, 0, 0, None, None, None)
+        return BookSeen(feed.seen, 0, 0, None, None, None)
     return BookSeen(
-        state=feed.state,
+        state=feed.seen,
         bids=len(book.bids),
         asks=len(book.asks),
         best_bid=float(book.bids[0][0]) if book.bids else None,

@@ -26,7 +26,7 @@ class Stalled(Exception):  # noqa: N818 - says what is so
 class Outlet:
     def __init__(self, scope: Scope, send: Send, stall_seconds: float) -> None:
         self.sent = 0
-        self._scope = scope
+        self.scope = scope
         self._send = send
         self._stall_seconds = stall_seconds
         self._lock = asyncio.Lock()
@@ -80,7 +80,7 @@ class Outlet:
                 message: object = {"type": "websocket.close", "code": code, "reason": reason}
                 await self._send(message)  # type: ignore[arg-type]
         except TimeoutError:
-            wire.abort(self._scope)
+            wire.abort(self.scope)
 
     async def _write(self, text: str) -> None:
         message: object = {"type": "websocket.send", "text": text, "bytes": None}
@@ -88,6 +88,6 @@ class Outlet:
             async with asyncio.timeout(self._stall_seconds):
                 await self._send(message)  # type: ignore[arg-type]
         except TimeoutError:
-            wire.abort(self._scope)
+            wire.abort(self.scope)
             raise Stalled from None
         self.sent += 1

@@ -21,6 +21,7 @@ from api.socket_login import login, query
 from api.socket_session import CLOSE_SECONDS, SCOPE, Session
 
 _LOGIN_FAILED, _TRY_LATER = 4001, 1013
+_LINGER_SECONDS = 2.0
 
 
 @websocket(["/ws/market-data", "/market-data/stream"], opt={"scope": None})
@@ -87,5 +88,6 @@ async def _refuse(
     try:
         await outlet.answer(said)
         await outlet.close(code, message, CLOSE_SECONDS)
+        wire.abort(outlet.scope, _LINGER_SECONDS)  # A stranger need not answer, and will not stay.
     except (Stalled, OSError):
         pass  # It left before it heard that it may not come in.

@@ -55,10 +55,6 @@ class CandleFeed(Followed):
         self._rows: deque[Candle] = deque(maxlen=ROWS_LEAST)
         self._is_whole = False
 
-    @property
-    def is_fresh(self) -> bool:
-        return self.state == "live"
-
     def latest(self, limit: int) -> tuple[Candle, ...]:
         """Oldest first; the last one may be under way."""
         return tuple(islice(self._rows, max(0, len(self._rows) - limit), None))

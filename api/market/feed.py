@@ -30,7 +30,7 @@ RECENT_TRADES = 100
 RECENT_SECONDS = 5.0
 POLL_SECONDS = 2.0
 POLL_DEPTH = 100
-PAUSES_SECONDS = (0.5, 30.0)
+PAUSES_SECONDS = (0.5, 10.0)
 _TOPICS: tuple[Topic, ...] = ("book", "trades")
 
 

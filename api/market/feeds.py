@@ -116,7 +116,7 @@ class Feeds:
         feeds = GaugeMetricFamily(
             "market_feeds", "Live feeds of this process.", labels=("kind", "state")
         )
-        for (kind, state), count in sorted(Counter((f.kind, f.state) for f in self.of()).items()):
+        for (kind, state), count in sorted(Counter((f.kind, f.seen) for f in self.of()).items()):
             feeds.add_metric((kind, state), count)
         yield feeds
         updates = CounterMetricFamily(

@@ -51,6 +51,15 @@ class Followed:
     def is_over(self) -> bool:
         return self.state in ("refused", "ended")
 
+    @property
+    def is_fresh(self) -> bool:
+        return self.state == "live"
+
+    @property
+    def seen(self) -> str:
+        """The state, for people: a live feed may have fallen silent."""
+        return "silent" if self.state == "live" and not self.is_fresh else self.state
+
     def touch(self) -> None:
         self.asked_at = time.monotonic()
 

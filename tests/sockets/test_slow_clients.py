@@ -38,7 +38,7 @@ async def fill(client: Slow) -> None:
 def backlog(served: Served) -> int:
     """What the server holds for its clients beside the kernel."""
     return sum(
-        wire._transport(session._outlet._scope).get_write_buffer_size()  # type: ignore[attr-defined]  # noqa: SLF001
+        wire._transport(session._outlet.scope).get_write_buffer_size()  # type: ignore[attr-defined]  # noqa: SLF001
         for session in list(served.deps.sockets._open)  # noqa: SLF001
     )
 
