@@ -31,20 +31,13 @@ class Folding(Struct):
 
 
 def facts_of(page: Iterable[Recorded]) -> list[tuple[str, Fact]]:
-    """Decode a page; raises codec.LogIsNewer at the first unknown tag."""
-    return [
-        (
-            recorded.tag,
-            Fact(
-                recorded.position,
-                recorded.stream,
-                recorded.version,
-                codec.decode_recorded(recorded),
-                codec.decode_metadata(recorded.metadata),
-            ),
-        )
-        for recorded in page
-    ]
+    """Decode a page, each with its newest tag; raises codec.LogIsNewer at the first unknown one."""
+    found = []
+    for recorded in page:
+        event, metadata = codec.decode_recorded(recorded), codec.decode_metadata(recorded.metadata)
+        fact = Fact(recorded.position, recorded.stream, recorded.version, event, metadata)
+        found.append((codec.tag_of(event), fact))
+    return found
 
 
 def fold_page(
