@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -51,14 +52,14 @@ def test_books_trades_and_candles_are_heard(
             market = market_of(connector)
             for quantity in ("0.125", "0.375"):
                 body = {"symbol": SYMBOL, "market": market, "quantity": quantity, "side": "SELL"}
-                await asyncio.to_thread(lambda body=body: exchange.control("print", **body))
+                await asyncio.to_thread(partial(exchange.control, "print", **body))
             amounts: list[float] = []
             while amounts[-2:] != [0.125, 0.375]:
                 rows = (await raw.next_of("trades", 20))["data"]
                 amounts += [row["amount"] for row in rows]
             assert rows[-1]["side"] == "sell"
             await asyncio.to_thread(
-                lambda: exchange.control("price", symbol=SYMBOL, price="50000", market=market)
+                partial(exchange.control, "price", symbol=SYMBOL, price="50000", market=market)
             )
             while (await raw.next_of("order_book", 20))["data"]["bids"][0][0] > 50_000:
                 pass
@@ -77,14 +78,18 @@ def test_a_stream_that_is_cut_comes_back_by_itself(
             await raw.next_of("order_book", 20)
             feed = binance.deps.feeds.pair(connector, PAIR)
             connects = feed.connects
-            await asyncio.to_thread(lambda: exchange.control("cut", what="market"))
+            await asyncio.to_thread(partial(exchange.control, "cut", what="market"))
             async with asyncio.timeout(20):
                 while feed.connects == connects:  # noqa: ASYNC110 - of the server's thread
                     await asyncio.sleep(0.02)
             for price in ("40000", "60000"):
                 await asyncio.to_thread(
-                    lambda price=price: exchange.control(
-                        "price", symbol=SYMBOL, price=price, market=market_of(connector)
+                    partial(
+                        exchange.control,
+                        "price",
+                        symbol=SYMBOL,
+                        price=price,
+                        market=market_of(connector),
                     )
                 )
                 middle = float(price)
