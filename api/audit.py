@@ -27,7 +27,6 @@ from api.audit_schemas import (
 from api.cursors import Cursors
 from api.decoding import Body, Query
 from api.deps import Deps, deps_of
-from api.dry_run import fold
 from api.errors import RETRY_SOON, Failure
 from api.http import read_body
 from api.lists import to_us
@@ -36,6 +35,7 @@ from api.reading import answer, in_thread, row, rows, wait_for_position
 from api.reply import Reply
 from commands.catalogue import AGGREGATES
 from commands.codec import LogIsNewer
+from commands.folding import fold
 from commands.store import Store
 from projections import queries
 

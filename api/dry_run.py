@@ -8,14 +8,12 @@ import msgspec
 from api.deps import Deps
 from api.errors import refusal
 from api.reading import in_thread
-from commands import codec
 from commands.catalogue import aggregate_of
+from commands.folding import fold
 from commands.request import Command
 from commands.store import Store
 from domain import tally
 from domain.refusal import Refused
-
-_PAGE = 5_000
 
 
 async def dry_run(deps: Deps, stream: str, command: Command) -> bytes:
@@ -39,14 +37,3 @@ def _decide(store: Store, stream: str, command: Command) -> tuple[Any, ...]:
             for key in aggregate.counting.keys(command, state)
         ]
     return aggregate.decide(command, state, guards)
-
-
-def fold(store: Store, stream: str) -> tuple[int, Any]:
-    """A stream's version and state; blocks, so call it in a thread."""
-    aggregate = aggregate_of(stream)
-    version, state = 0, aggregate.initial
-    while page := store.read_stream(stream, version, _PAGE):
-        for recorded in page:
-            state = aggregate.evolve(state, codec.decode_recorded(recorded))
-        version = page[-1].version
-    return version, state

@@ -97,10 +97,8 @@ def decide(
             if not state.is_open:
                 raise _unknown(account)
             if orders.open_orders:
-                raise Refused(
-                    "account_busy",
-                    f"Account {account!r} has {orders.open_orders} live orders. Cancel them first.",
-                )
+                text = f"Account {account!r} still has live orders: {orders.open_orders}."
+                raise Refused("account_busy", f"{text} Cancel them first.")
             return (AccountDeleted(account, state.generation),)
         case _:
             assert_never(command)

@@ -140,7 +140,7 @@ def test_an_account_with_a_live_order_is_not_deleted(live: Live) -> None:
     order = live.placed(account_name="second")
     refused = live.client.delete("/accounts/second")
     assert (refused.status_code, refused.json()["code"]) == (409, "account_busy")
-    assert "1 live order" in refused.json()["detail"]
+    assert "live orders: 1" in refused.json()["detail"]
     cancelled = live.client.delete(f"/trading/orders/{order}")
     assert cancelled.status_code == 200
     assert live.client.delete("/accounts/second", headers=AT_ONCE).status_code == 200
