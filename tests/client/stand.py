@@ -17,7 +17,7 @@ from tests.postgres_fixture import Database
 
 USER, PASSWORD = "tester", "correct horse"
 _START_SECONDS = 60.0
-_CLIENTS_OWN_WARNINGS = ("BasicAuth is deprecated", "The 'auth' parameter is deprecated")
+CLIENTS_OWN_WARNINGS = ("BasicAuth is deprecated", "The 'auth' parameter is deprecated")
 _WAIT_SECONDS = 30.0
 _POLL_SECONDS = 0.05
 
@@ -87,7 +87,7 @@ class Stand:
                 await asyncio.wait_for(scene(client), 60)
 
         with warnings.catch_warnings():
-            for text in _CLIENTS_OWN_WARNINGS:
+            for text in CLIENTS_OWN_WARNINGS:
                 warnings.filterwarnings("ignore", text, DeprecationWarning)
             try:
                 asyncio.run(with_client())
@@ -107,14 +107,17 @@ class Stand:
         return {f"{ground.connector}_api_key": key, f"{ground.connector}_api_secret": secret}
 
     def admit(self, ground: Ground) -> None:
-        """Make the account with a credential, if it is not the seeded one."""
-        if not ground.symbol:
-            return
+        """Make the account with a credential, if it is not the seeded one, and load the rules.
+
+        An order of a connector whose rules nobody has asked for yet may be told to come again.
+        """
 
         async def scene(client: Any) -> None:
-            await client.accounts.add_account(ground.account)
-            fields = self.credential(ground)
-            await client.accounts.add_credential(ground.account, ground.connector, fields)
+            if ground.symbol:
+                await client.accounts.add_account(ground.account)
+                fields = self.credential(ground)
+                await client.accounts.add_credential(ground.account, ground.connector, fields)
+            await client.connectors.get_trading_rules(ground.connector)
 
         self.play(scene)
 
