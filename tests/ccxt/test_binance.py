@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from adapters.settings import Settings
-from adapters.venues.market_port import BookUpdate, FeedConnected
+from adapters.venues.ccxt import making
+from adapters.venues.market_port import BookUpdate, FeedConnected, FeedLost
 from adapters.venues.port import (
     Access,
     OrderUpdate,
@@ -26,6 +27,7 @@ from adapters.venues.port import (
 from adapters.venues.registry import NoVenue, private_venue, public_venue, served
 from tests.doubles.binance_process import running
 from tests.venues.binance_house import BinanceHouse
+from tests.venues.paper_process import until
 from tests.venues.stage import Scene
 
 CONNECTORS = ("binance", "binance_perpetual")
@@ -123,6 +125,46 @@ def test_a_clock_that_differs_is_allowed_for(tmp_path: Path, offset_ms: int) -> 
             assert caught.value.code == "request_expired"
 
         play(house, "clock", scenario)
+
+
+def test_a_clock_that_moved_is_asked_for_anew(tmp_path: Path) -> None:
+    with running(tmp_path) as process:
+        house = BinanceHouse(process, "binance")
+
+        async def scenario(scene: Scene) -> None:
+            await scene.venue.balances()
+            await asyncio.to_thread(process.control, "clock", offset_ms=40_000)
+            ours = scene.order("a", expires_in_seconds=50)
+            with pytest.raises(VenueRefused) as caught:
+                await scene.venue.balances()
+            assert caught.value.code == "request_expired"
+
+            async def is_placed() -> bool:
+                try:
+                    return (await scene.venue.place(ours)).status == "open"
+                except VenueRefused:
+                    return False
+
+            await until(is_placed)
+
+        play(house, "moved", scenario)
+
+
+def test_markets_that_cannot_be_read_anew_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running(tmp_path) as process:
+        house = BinanceHouse(process, "binance")
+
+        async def scenario(scene: Scene) -> None:
+            assert await scene.market.trading_rules()
+            monkeypatch.setattr(making, "_MARKETS_MAX_AGE_SECONDS", 0.0)
+            await asyncio.to_thread(process.faults, "*", {"kind": "down"})
+            assert await scene.market.trading_rules()
+            await asyncio.to_thread(process.faults, "*")
+            assert (await scene.venue.place(scene.order("a"))).status == "open"
+
+        play(house, "stale", scenario)
 
 
 @pytest.mark.parametrize("code", [-1000, -1001, -1003, -1006, -1007, -1015])
@@ -228,8 +270,9 @@ def test_a_cut_feed_comes_back(house: BinanceHouse) -> None:
                 break
         await asyncio.to_thread(house.process.control, "cut", what="market")
         async for update in feed:
-            if isinstance(update, FeedConnected):
+            if isinstance(update, FeedLost):
                 break
+        assert await anext(feed) == FeedConnected()
         assert isinstance(await anext(feed), BookUpdate)
 
     play(house, "cut-feed", scenario)

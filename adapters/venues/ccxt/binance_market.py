@@ -22,6 +22,7 @@ from adapters.venues.ccxt.reading import number, pair_of
 from adapters.venues.market_port import (
     BookUpdate,
     FeedConnected,
+    FeedLost,
     MarketUpdate,
     PublicTrade,
     Topic,
@@ -99,6 +100,9 @@ async def watch(
             _log.info("The feed of %s %s broke: %s", line.name, pair, error)
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError, TypeError) as error:
             _log.info("The feed of %s %s broke: %r", line.name, pair, error)
+        if line.closed.is_set():
+            return
+        yield FeedLost()
         with suppress(TimeoutError):
             await asyncio.wait_for(line.closed.wait(), delay)
         delay = min(2 * delay, longest)

@@ -72,7 +72,10 @@ class Line:
             raise
         except Exception as error:  # noqa: BLE001 - ccxt raises what it likes; all prove something
             # Without the cause: its text may hold a signed address.
-            raise translate(error, operation, self._credential or {}) from None
+            told = translate(error, operation, self._credential or {})
+            if isinstance(told, VenueRefused) and told.code == "request_expired":
+                making.shared(self._settings, self.name).clock_differs()
+            raise told from None
 
     @property
     def markets(self) -> Mapping[str, Market]:

@@ -8,9 +8,10 @@ refuses to tell a number exactly unless `number` is `str`, and repeats nothing o
 
 import asyncio
 import importlib
+import logging
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
@@ -20,11 +21,16 @@ import aiohttp
 from adapters.settings import Settings
 from adapters.venues.connectors import Connector, connectors
 
+_log = logging.getLogger(__name__)
 Exchange = Any
 """ccxt has no types of its own."""
 
 TIMEOUT_MS = 10_000
 _MARKETS_MAX_AGE_SECONDS = 3600.0
+_AGAIN_SECONDS = 60.0
+_CLOCK_PAUSE_SECONDS = 10.0
+_CLOCK = "timeDifference"
+"""ccxt's option: our clock less the venue's, where requests are timed by the venue's."""
 _OPTIONS: dict[str, dict[str, Any]] = {
     "binance": {
         "fetchMarkets": {"types": ["spot"]},
@@ -53,7 +59,9 @@ class Shared:
         self._source: Exchange | None = None
         """Holds the markets; it is never connected but to read them."""
         self._read_at = 0.0
+        self._clock_at = 0.0
         self._reading = asyncio.Lock()
+        self._work: asyncio.Task[None] | None = None
 
     @property
     def age_seconds(self) -> float:
@@ -61,21 +69,59 @@ class Shared:
         return time.monotonic() - self._read_at
 
     async def markets_into(self, exchange: Exchange) -> None:
-        """Give an object the venue's markets and clock; reads them when they are old."""
+        """Give an object the venue's markets and clock.
+
+        The first call waits until they are read; later ones read anew in the background, and a
+        venue that does not answer then keeps the markets that it had.
+        """
         async with self._reading:
-            if self._source is None or time.monotonic() - self._read_at > _MARKETS_MAX_AGE_SECONDS:
+            if self._source is None:
                 self._source = await self._read()
                 self._read_at = time.monotonic()
+        if time.monotonic() - self._read_at > _MARKETS_MAX_AGE_SECONDS:
+            self._in_background(self._read_again())
         if exchange.markets is not self._source.markets:
             exchange.set_markets_from_exchange(self._source)
-            if "timeDifference" in self._source.options:
-                exchange.options["timeDifference"] = self._source.options["timeDifference"]
+        if _CLOCK in self._source.options:
+            exchange.options[_CLOCK] = self._source.options[_CLOCK]
+
+    def clock_differs(self) -> None:
+        """The venue found a request too old or too young: ask for its time anew."""
+        if time.monotonic() - self._clock_at > _CLOCK_PAUSE_SECONDS:
+            self._in_background(self._read_clock())
+
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        if self._work is None or self._work.done():
+            self._work = asyncio.create_task(work)
+        else:
+            work.close()
+
+    async def _read_again(self) -> None:
+        try:
+            self._source = await self._read()
+        except Exception as error:  # noqa: BLE001 - whatever ccxt raises, the old ones are there
+            _log.warning("The markets of %s could not be read anew: %r", self.name, error)
+            self._read_at += _AGAIN_SECONDS
+        else:
+            self._read_at = time.monotonic()
+
+    async def _read_clock(self) -> None:
+        self._clock_at = time.monotonic()
+        source = bare(self)
+        try:
+            await source.load_time_difference()
+            if self._source is not None:
+                self._source.options[_CLOCK] = source.options[_CLOCK]
+        except Exception as error:  # noqa: BLE001 - whatever ccxt raises, the next refusal asks again
+            _log.warning("The clock of %s could not be read: %r", self.name, error)
+        finally:
+            await source.close()
 
     async def _read(self) -> Exchange:
         source = bare(self)
         try:
             await source.load_markets()
-            if "timeDifference" in source.options:
+            if _CLOCK in source.options:
                 await source.load_time_difference()
         finally:
             await source.close()

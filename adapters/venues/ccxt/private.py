@@ -12,7 +12,15 @@ from decimal import Decimal
 from typing import Any
 
 from adapters.settings import Settings
-from adapters.venues.ccxt import binance_account, binance_stream, paging, pro_stream, reading, rules
+from adapters.venues.ccxt import (
+    binance_account,
+    binance_stream,
+    looking,
+    paging,
+    pro_stream,
+    reading,
+    rules,
+)
 from adapters.venues.ccxt.calling import Line, Market
 from adapters.venues.ccxt.errors import Operation
 from adapters.venues.ccxt.making import Exchange
@@ -56,6 +64,8 @@ class CcxtVenue:
         """From the venue's form of a client order id to ours, where it cannot be read back."""
         self._names: OrderedDict[tuple[str, str], str] = OrderedDict()
         """From pair and the venue's number of an order to our client order id."""
+        self.pairs: set[str] = set()
+        """Those that anybody has asked about."""
 
     async def place(self, request: OrderRequest) -> VenueOrder:
         async def act(exchange: Exchange) -> VenueOrder:
@@ -126,7 +136,7 @@ class CcxtVenue:
             if "cancel" in self.manner.by_client_id:
                 number, parameters = None, {"clientOrderId": self.theirs(client_order_id)}
             else:
-                seen = await self._find(exchange, market, client_order_id)
+                seen = await looking.order(self, exchange, market, client_order_id)
                 if seen is None or seen["status"] not in ("open", None):
                     return None if seen is None else self.known(seen, market, client_order_id)
                 number, parameters = str(seen["id"]), {}
@@ -149,7 +159,7 @@ class CcxtVenue:
     async def order(self, pair: str, client_order_id: str) -> VenueOrder | None:
         async def act(exchange: Exchange) -> VenueOrder | None:
             market = self.line.market(pair)
-            found = await self._find(exchange, market, client_order_id)
+            found = await looking.order(self, exchange, market, client_order_id)
             return None if found is None else self.known(found, market, client_order_id)
 
         try:
@@ -159,29 +169,11 @@ class CcxtVenue:
                 return None
             raise
 
-    async def _find(
-        self, exchange: Exchange, market: Market, client_order_id: str
-    ) -> Mapping[str, Any] | None:
-        theirs, symbol = self.theirs(client_order_id), market["symbol"]
-        if "lookup" in self.manner.by_client_id:
-            parameters = {"clientOrderId": theirs}
-            return dict(await exchange.fetch_order(None, symbol, parameters))
-        number = self._number(market, client_order_id)
-        if number is not None and exchange.has.get("fetchOrder"):
-            return dict(await exchange.fetch_order(number, symbol))
-        for method in ("fetch_open_orders", "fetch_closed_orders", "fetch_orders"):
-            if not exchange.has.get(_CAMEL[method]):
-                continue
-            for seen in await getattr(exchange, method)(symbol):
-                if seen.get("clientOrderId") == theirs:
-                    return dict(seen)
-        return None
-
     async def open_orders(self) -> tuple[VenueOrder, ...]:
         async def act(exchange: Exchange) -> tuple[VenueOrder, ...]:
             return tuple(
                 self.known(found, market)
-                for found in await exchange.fetch_open_orders()
+                for found in await looking.open_orders(self, exchange)
                 if (market := self.line.market_by_symbol(found["symbol"])) is not None
             )
 
@@ -190,6 +182,7 @@ class CcxtVenue:
     async def trades_since(
         self, cursor: str | None, pairs: Sequence[str], /, limit: int = 500
     ) -> TradePage:
+        self.pairs.update(pairs)
         return await self.line.call(
             "lookup", lambda exchange: paging.trades_since(self, exchange, cursor, pairs, limit)
         )
@@ -257,31 +250,24 @@ class CcxtVenue:
         """Of a short form that was never sent from here, the short form."""
         return self._ours.get(theirs) or to_ours(self.manner, theirs)
 
+    def number_of(self, pair: str, client_order_id: str) -> str | None:
+        for (known_pair, number), name in reversed(self._names.items()):
+            if name == client_order_id and known_pair == pair:
+                return number
+        return None
+
     def name_of(self, pair: str, number: str) -> str | None:
         """Our client order id of an order by the venue's number; "" where it has none."""
         return self._names.get((pair, number))
 
     def _remember(self, pair: str, number: str, client_order_id: str) -> None:
+        self.pairs.add(pair)
         _put(self._names, (pair, number), client_order_id)
 
     def remember(self, pair: str, number: str, theirs: str) -> str:
         name = self.ours(theirs)
         self._remember(pair, number, name)
         return name
-
-    def _number(self, market: Market, client_order_id: str) -> str | None:
-        pair = reading.pair_of(market)
-        for (known_pair, number), name in reversed(self._names.items()):
-            if name == client_order_id and known_pair == pair:
-                return number
-        return None
-
-
-_CAMEL = {
-    "fetch_open_orders": "fetchOpenOrders",
-    "fetch_closed_orders": "fetchClosedOrders",
-    "fetch_orders": "fetchOrders",
-}
 
 
 def _put(memory: OrderedDict[Any, str], key: object, value: str) -> None:

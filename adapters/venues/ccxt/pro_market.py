@@ -19,6 +19,7 @@ from adapters.venues.ccxt.making import Exchange
 from adapters.venues.market_port import (
     BookUpdate,
     FeedConnected,
+    FeedLost,
     MarketUpdate,
     Topic,
     TradesUpdate,
@@ -49,6 +50,9 @@ async def watch(
                 if isinstance(refusal, VenueRefused):
                     raise refusal from None
                 _log.info("The feed of %s %s broke: %s", owner.name, pair, refusal)
+            if owner.closed.is_set():
+                return
+            yield FeedLost()
             with suppress(TimeoutError):
                 await asyncio.wait_for(owner.closed.wait(), delay)
             delay = min(2 * delay, longest)
