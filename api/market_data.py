@@ -15,6 +15,7 @@ from api.decoding import Body, Query
 from api.deps import deps_of
 from api.errors import RETRY_SOON, Failure
 from api.http import read_body
+from api.market.counting import ALL
 from api.market.rates import QUOTE_TOKEN, rate
 from api.market.tickers import FRESH_SECONDS, Pooled
 from api.market_answers import asked, named, no_venue, number
@@ -46,7 +47,6 @@ _tickers_query = Query(TickersQuery)
 _ticker_query = Query(TickerQuery)
 _rate_query = Query(RateQuery)
 _US = 1_000_000
-_ALL = "all"
 _VENUE = (400, 404, 502)
 
 
@@ -90,7 +90,7 @@ async def tickers(request: Request[Any, Any, Any]) -> Reply:
     max_age = 0.0 if query.refresh else max_age
     names = [name for part in query.connectors or [] for name in part.split(",") if name]
     if not names:
-        async with asked(request, "tickers", _ALL) as quotes:
+        async with asked(request, "tickers", ALL) as quotes:
             return _pool(await quotes.tickers.pool(max_age), {})
     return await _tickers_of(request, list(dict.fromkeys(names)), max_age)
 
@@ -117,7 +117,7 @@ async def _tickers_of(request: Request[Any, Any, Any], names: list[str], max_age
                 raise no_venue(error, name) from None
             errors[name] = str(error)
     served = [name for name in names if name not in errors]
-    async with asked(request, "tickers", names[0] if len(names) == 1 else _ALL) as quotes:
+    async with asked(request, "tickers", names[0] if len(names) == 1 else ALL) as quotes:
         found = await quotes.tickers.of(served, max_age)
         failed = [pooled.error for pooled in found.values() if not pooled.tickers]
         if len(failed) == len(found) and all(failed):
@@ -172,7 +172,7 @@ async def ticker(request: Request[Any, Any, Any], pair: FromPath[str]) -> Reply:
     wanted = named(pair, "pair")
     query: TickerQuery = _ticker_query(request)
     name = query.connector_name
-    async with asked(request, "ticker", name or _ALL) as quotes:
+    async with asked(request, "ticker", name or ALL) as quotes:
         if name is not None:
             one = (await quotes.last.of(name, [wanted])).get(wanted)
             found = {} if one is None else {name: one}
@@ -241,7 +241,7 @@ async def pair_rate(request: Request[Any, Any, Any], trading_pair: FromPath[str]
 async def _rates(
     request: Request[Any, Any, Any], pairs: list[str], connector: str | None
 ) -> dict[str, float | None]:
-    async with asked(request, "rates", connector or _ALL) as quotes:
+    async with asked(request, "rates", connector or ALL) as quotes:
         known = await quotes.merged.prices(connector)
     return {pair: number(rate(known, pair)) for pair in pairs}
 

@@ -10,6 +10,8 @@ from adapters.venues.connectors import connectors
 from api.market.rules import Markets
 from api.market.tickers import Tickers
 
+ALL = "all"
+"""In place of a connector, where the question is about all in use."""
 Outcome = Literal["answered", "refused", "unreachable", "late", "failed"]
 
 
@@ -19,7 +21,7 @@ class MarketRequests:
 
     def count(self, connector: str, operation: str, outcome: Outcome) -> None:
         """Connectors that there are not are one: their names come from outside."""
-        known = connector if connector in connectors() else "unknown"
+        known = connector if connector in connectors() or connector == ALL else "unknown"
         self._counts[known, operation, outcome] += 1
 
     def families(self, markets: Markets, tickers: Tickers) -> Iterator[Metric]:

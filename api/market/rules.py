@@ -22,7 +22,10 @@ RETRY_SECONDS = 1.0
 RETRY_SECONDS_MAX = 30.0
 LOAD_SECONDS = 60.0
 IDLE_SECONDS = 3600.0
-FIRST_WAIT_SECONDS = 2.0
+FIRST_WAIT_SECONDS = 5.0
+"""How long an order waits for rules that nobody has asked for before."""
+AGAIN_SECONDS = 1.5
+"""How long somebody waits after a first reading has failed."""
 _exact = Context(prec=100)
 
 
@@ -137,7 +140,7 @@ async def _first(connector: str, kept: _Kept, wait_seconds: float) -> None:
     try:
         async with asyncio.timeout(wait_seconds):
             await kept.tried.wait()
-            await asyncio.wait_for(kept.read.wait(), FIRST_WAIT_SECONDS)
+            await asyncio.wait_for(kept.read.wait(), AGAIN_SECONDS)
     except TimeoutError:
         why = f" The venue: {kept.error}." if kept.error else ""
         raise RulesUnknown(
