@@ -18,6 +18,7 @@ from tests.client.shapes import (
     page,
 )
 from tests.client.stand import Play, eventually, place, settled
+from tests.doubles.binance_client import RawClient
 
 SUCCESS = {"status": Literally("success"), "message": str}
 MODE = {
@@ -173,12 +174,22 @@ async def get_funding_payments(at: Play) -> None:
     if not at.ground.is_perpetual:
         assert (await get(**here(at)))["data"] == []
         return
-    await bought(at)
-    await at.stand.control("funding", symbol=at.ground.symbol, rate="0.0001")
-    # Payments are read every hour, and whenever the private stream comes back.
-    await at.stand.control("cut", account=at.ground.account)
+    own = at.ground._replace(account="paid_trader")
+
+    def traded_and_paid() -> dict[str, str]:
+        """What happened at the venue before its credential came here."""
+        fields = at.stand.credential(own)
+        key, secret = fields.values()
+        with RawClient(at.stand.exchange.url, key, secret, "futures") as direct:
+            direct.placed(type="MARKET", price=None, timeInForce=None, quantity="0.1")
+        at.stand.exchange.control("funding", symbol=own.symbol, rate="0.0001")
+        return fields
+
+    fields = await asyncio.to_thread(traded_and_paid)
+    await at.client.accounts.add_account(own.account)
+    await at.client.accounts.add_credential(own.account, own.connector, fields)
     found = await eventually(
-        lambda: get(**here(at), trading_pair=at.ground.pair),
+        lambda: get(account_names=[own.account], trading_pair=own.pair),
         lambda told: bool(told["data"]),
         "a funding payment",
     )
