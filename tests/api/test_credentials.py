@@ -1,101 +1,44 @@
-"""Credentials by HTTP: what may be put in, what the venue's answer makes of it, what is shown."""
+"""Credentials by HTTP: what the venue's answer makes of them, what is shown, how they end."""
 
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-import httpx
 import psycopg
 import pytest
 
 from adapters.settings import Settings
 from adapters.vault.vault import Vault
 from domain import credential
-from domain.credential import Command, RecordCredentialAccepted, RecordCredentialRefused
+from domain.credential import RecordCredentialAccepted
 from tests.api.live import Live, running
+from tests.api.offering import (
+    AT_ONCE,
+    CANARY,
+    KEYS,
+    MAIN,
+    NO,
+    PAPER_URL,
+    PATH,
+    SHOWN,
+    YES,
+    accepted,
+    add,
+    kept,
+    refused,
+    shown,
+    venue,
+)
 from tests.postgres_fixture import Database
 
 pytestmark = pytest.mark.postgres
-CANARY = "canary-0b5e55ed"
-KEYS = {"binance_api_key": CANARY, "binance_api_secret": f"{CANARY}-secret"}
-PATH = "/accounts/add-credential/master_account/binance"
-SHOWN = "/accounts/master_account/credentials/binance"
-AT_ONCE = {"Prefer": "wait=0"}
-MAIN = ("master_account", "binance")
-YES, NO = True, False
-Verdict = Callable[[str], Command]
 
 
 @pytest.fixture
 def live(database: Callable[..., Database], seeded: Database, tmp_path: Path) -> Iterator[Live]:
     """An API that serves the paper venue too, wherever that is."""
     made = database(template=seeded)
-    with running(made, tmp_path, paper_url="http://127.0.0.1:1") as server:
+    with running(made, tmp_path, paper_url=PAPER_URL) as server:
         yield server
-
-
-@pytest.fixture(scope="module")
-def shared(
-    database: Callable[..., Database], seeded: Database, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Live]:
-    folder = tmp_path_factory.mktemp("api")
-    with running(database(template=seeded), folder, paper_url="http://127.0.0.1:1") as server:
-        yield server
-
-
-def accepted(secret_id: str) -> Command:
-    return RecordCredentialAccepted(*MAIN, secret_id, YES, NO)
-
-
-def refused(secret_id: str) -> Command:
-    return RecordCredentialRefused(*MAIN, secret_id, "-2015", "Invalid API-key.")
-
-
-@contextmanager
-def venue(live: Live, verdict: Verdict) -> Iterator[None]:
-    """A worker that answers every offer so, and keeps the read models up to date."""
-    stopping = threading.Event()
-    stream = credential.stream(*MAIN)
-
-    def work() -> None:
-        seen: set[str] = set()
-        while not stopping.wait(0.02):
-            for event in live.deps.store.read_stream(stream):
-                if event.tag == "credential.offered.v1" and event.seal.hex() not in seen:
-                    seen.add(event.seal.hex())
-                    secret_id = live.sql(
-                        "select convert_from(state, 'utf8')::json ->> 'secret_id' "
-                        "from events where notification_id = %s",
-                        event.position,
-                    )[0][0]
-                    live.execute(stream, verdict(secret_id), f"verdict {event.position}")
-            live.project()
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    try:
-        yield
-    finally:
-        stopping.set()
-        thread.join()
-
-
-def add(live: Live, body: Any = KEYS, **headers: str) -> httpx.Response:
-    return live.client.post(PATH, json=body, headers=headers)
-
-
-def kept(live: Live) -> list[str]:
-    return [row[0] for row in live.sql("select secret_id from vault order by created_at")]
-
-
-def shown(live: Live) -> dict[str, Any]:
-    live.project()
-    answer = live.client.get(SHOWN, params={"min_position": live.head()})
-    assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.json()
-    return found
 
 
 def test_a_credential_is_sealed_checked_and_shown_by_its_fingerprint(live: Live) -> None:
@@ -265,105 +208,6 @@ def test_an_account_takes_its_credentials_with_it(live: Live) -> None:
     assert live.client.get("/accounts/second/credentials/binance").status_code == 404
 
 
-SECRET = "SecretStr fields are texts"
-WRONG: dict[str, tuple[str, Any, list[str]]] = {
-    "a field is missing": ("binance", {"binance_api_key": CANARY}, ["binance_api_secret"]),
-    "all are missing": ("binance", {}, ["binance_api_key", "binance_api_secret"]),
-    "null is missing": ("binance", KEYS | {"binance_api_secret": None}, ["binance_api_secret"]),
-    "a field is unknown": ("binance", KEYS | {"extra": CANARY}, ["extra"]),
-    "a text is empty": ("binance", KEYS | {"binance_api_key": ""}, ["binance_api_key"]),
-    "a text is a number": ("binance", KEYS | {"binance_api_key": 7}, ["binance_api_key"]),
-    "a text is a list": ("binance", KEYS | {"binance_api_key": [CANARY]}, ["binance_api_key"]),
-    "a text has a zero byte": ("binance", KEYS | {"binance_api_key": "a\0b"}, ["binance_api_key"]),
-    "a text is too long": ("binance", KEYS | {"binance_api_key": "x" * 10001}, ["binance_api_key"]),
-    "a truth is a text": (
-        "coinbase_advanced_trade",
-        {
-            "coinbase_advanced_trade_api_key": CANARY,
-            "coinbase_advanced_trade_api_secret": CANARY,
-            "use_auth_for_public_endpoints": CANARY,
-        },
-        ["use_auth_for_public_endpoints"],
-    ),
-    "a choice is another": (
-        "okx",
-        {
-            "okx_api_key": CANARY,
-            "okx_secret_key": CANARY,
-            "okx_passphrase": CANARY,
-            "okx_registration_sub_domain": CANARY,
-        },
-        ["okx_registration_sub_domain"],
-    ),
-}
-
-
-@pytest.mark.parametrize("what", WRONG)
-def test_wrong_fields_are_each_named_and_never_repeated(shared: Live, what: str) -> None:
-    connector, body, fields = WRONG[what]
-    by_path = shared.client.post(f"/accounts/add-credential/master_account/{connector}", json=body)
-    by_body = shared.client.put(
-        "/accounts/master_account", json={"connector_name": connector, "credentials": body}
-    )
-    for answer, place in ((by_path, ["body"]), (by_body, ["body", "credentials"])):
-        assert answer.status_code == 422
-        assert [entry["loc"] for entry in answer.json()["detail"]] == [
-            [*place, field] for field in fields
-        ]
-        assert CANARY not in answer.text
-    assert kept(shared) == []
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"nonsense " + CANARY.encode(),
-        b'["' + CANARY.encode() + b'"]',
-        b'"' + CANARY.encode() + b'"',
-        b'{"a": ' * 100,
-        b"\xff" + CANARY.encode(),
-        b'{"connector_name": {"a": "' + CANARY.encode() + b'"}, "credentials": "x"}',
-        b'{"connector_name": "binance", "credentials": "' + CANARY.encode() + b'"}',
-        b'{"credentials": ["' + CANARY.encode() + b'"]}',
-    ],
-)
-def test_a_body_of_another_shape_is_a_422_and_never_repeated(shared: Live, body: bytes) -> None:
-    for answer in (
-        shared.client.post(PATH, content=body),
-        shared.client.put("/accounts/master_account", content=body),
-    ):
-        assert answer.status_code == 422
-        assert CANARY not in answer.text
-
-
-def test_connectors_that_cannot_be_used_are_said(shared: Live) -> None:
-    for connector, status, code in (
-        ("nowhere", 404, "unknown_connector"),
-        ("dexalot", 400, "not_served"),
-        ("a b", 400, "invalid_name"),
-    ):
-        answer = shared.client.post(
-            f"/accounts/add-credential/master_account/{connector}", json=KEYS
-        )
-        assert (answer.status_code, answer.json()["code"]) == (status, code)
-        assert CANARY not in answer.text
-
-
-def test_names_that_are_none_are_400(shared: Live) -> None:
-    for answer in (
-        shared.client.get("/accounts/a b/credentials"),
-        shared.client.get("/accounts/master_account/credentials/a b"),
-        shared.client.post("/accounts/add-credential/a b/binance", json=KEYS),
-        shared.client.post("/accounts/delete-credential/a b/binance"),
-        shared.client.put("/accounts/a b", json={"connector_name": "binance", "credentials": KEYS}),
-    ):
-        assert (answer.status_code, answer.json()["code"]) == (400, "invalid_name")
-    assert shared.client.get("/accounts/nobody/credentials").status_code == 404
-    assert shared.client.get("/accounts/nobody/credentials/binance").status_code == 404
-    own = shared.client.get("/accounts/master_account/credentials/paper", headers={})
-    assert own.status_code in (200, 404)
-
-
 def test_a_dry_run_seals_nothing_and_tells_what_would_be(live: Live) -> None:
     answer = live.client.post(PATH, params={"dry_run": "true"}, json=KEYS)
     (event,) = answer.json()["events"]
@@ -385,7 +229,7 @@ def test_with_another_password_nothing_is_sealed(live: Live, tmp_path: Path) -> 
     with running(
         live.database,
         tmp_path / "other",
-        paper_url="http://127.0.0.1:1",
+        paper_url=PAPER_URL,
         master_key=b"w" * 32,
     ) as other:
         answer = add(other, **AT_ONCE)
