@@ -1,55 +1,23 @@
-"""What is Binance's alone, against its double: permissions, expiry, streams, shared markets."""
+"""What is Binance's alone, against its double: permissions, expiry, filters, candles."""
 
 import asyncio
-import subprocess
-import sys
-import threading
-import time
-from collections.abc import Awaitable, Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from adapters.settings import Settings
 from adapters.venues.ccxt import making
-from adapters.venues.market_port import BookUpdate, FeedConnected, FeedLost
 from adapters.venues.port import (
     Access,
-    OrderUpdate,
-    StreamConnected,
-    TradeUpdate,
-    VenueOrder,
     VenueRefused,
     VenueUnreachable,
 )
-from adapters.venues.registry import NoVenue, private_venue, public_venue, served
+from adapters.venues.registry import private_venue
+from tests.ccxt.playing import play
 from tests.doubles.binance_process import running
 from tests.venues.binance_house import BinanceHouse
 from tests.venues.paper_process import until
 from tests.venues.stage import Scene
-
-CONNECTORS = ("binance", "binance_perpetual")
-
-
-@pytest.fixture(scope="module", params=CONNECTORS)
-def house(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[BinanceHouse]:
-    with running(tmp_path_factory.mktemp("binance")) as process:
-        yield BinanceHouse(process, request.param)
-
-
-def play(house: BinanceHouse, name: str, scenario: Callable[[Scene], Awaitable[None]]) -> None:
-    async def on_stage() -> None:
-        scene = Scene(house, name)
-        try:
-            await asyncio.wait_for(scenario(scene), 30)
-        finally:
-            await scene.close()
-
-    asyncio.run(on_stage())
 
 
 @pytest.mark.parametrize(
@@ -243,114 +211,3 @@ def test_trades_of_orders_placed_elsewhere_are_told_with_their_ids(house: Binanc
             await fresh.close()
 
     play(house, "elsewhere", scenario)
-
-
-def test_an_expired_listen_key_opens_another_stream(tmp_path: Path) -> None:
-    with running(tmp_path) as process:
-        house = BinanceHouse(process, "binance_perpetual")
-
-        async def scenario(scene: Scene) -> None:
-            stream = scene.venue.updates()
-            assert await anext(stream) == StreamConnected()
-            await asyncio.to_thread(process.control, "expire", account=scene.account)
-            assert await anext(stream) == StreamConnected()
-            await scene.venue.place(scene.order("a"))
-            update = await anext(stream)
-            assert isinstance(update, OrderUpdate)
-
-        play(house, "expire", scenario)
-
-
-def test_a_cut_feed_comes_back(house: BinanceHouse) -> None:
-    async def scenario(scene: Scene) -> None:
-        feed = scene.market.watch(scene.pair, ("book", "trades"))
-        assert await anext(feed) == FeedConnected()
-        async for update in feed:
-            if isinstance(update, BookUpdate):
-                break
-        await asyncio.to_thread(house.process.control, "cut", what="market")
-        async for update in feed:
-            if isinstance(update, FeedLost):
-                break
-        assert await anext(feed) == FeedConnected()
-        assert isinstance(await anext(feed), BookUpdate)
-
-    play(house, "cut-feed", scenario)
-
-
-def test_every_fill_of_a_fast_stream_is_told_in_order(house: BinanceHouse) -> None:
-    """Read as fast as the double can tell; benchmarks/ has the rate."""
-    count, small = 3000, Decimal("0.001")
-
-    async def scenario(scene: Scene) -> None:
-        stream = scene.venue.updates()
-        assert await anext(stream) == StreamConnected()
-        await scene.venue.place(scene.order("big", quantity=small * count))
-        filling = threading.Thread(
-            target=house.process.control,
-            args=("fill",),
-            kwargs={
-                "account": scene.account,
-                "market": "spot" if house.connector == "binance" else "futures",
-                "quantity": str(small),
-                "count": count,
-            },
-        )
-        filling.start()
-        told: list[int] = []
-        last: VenueOrder | None = None
-        async for update in stream:
-            if isinstance(update, TradeUpdate):
-                told.append(update.trade.sequence)
-            if isinstance(update, OrderUpdate):
-                last = update.order
-                if last.status == "filled":
-                    break
-        filling.join()
-        assert len(told) == count
-        assert told == sorted(set(told))
-        assert last is not None
-        assert last.filled_quantity == small * count
-
-    play(house, "fast", scenario)
-
-
-def test_ccxt_is_imported_on_first_use_only() -> None:
-    program = (
-        "import sys, adapters.venues.registry as r, adapters.settings as s, "
-        "adapters.venues.ccxt.private, adapters.venues.ccxt.perpetual\n"
-        "v = r.private_venue(s.Settings(), 'binance', 'a', {})\n"
-        "m = r.public_venue(s.Settings(), 'binance')\n"
-        "print('ccxt' in sys.modules)"
-    )
-    told = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
-    )
-    assert told.stdout.strip() == "False"
-
-
-def test_the_registry_serves_what_ccxt_speaks_to() -> None:
-    names = served(Settings())
-    assert {"binance", "binance_perpetual", "okx", "kraken"} <= set(names)
-    assert "xrpl" not in names
-    for make in (public_venue, lambda settings, name: private_venue(settings, name, "a", {})):
-        for name, text in (("nowhere", "no connector 'nowhere'"), ("xrpl", "cannot be traded")):
-            with pytest.raises(NoVenue, match=text):
-                make(Settings(), name)
-
-
-def test_a_venue_that_is_away_is_unreachable() -> None:
-    async def scenario() -> None:
-        settings = Settings(venue_urls={"binance": "http://127.0.0.1:9"})
-        venue: Any = private_venue(settings, "binance", "a", {})
-        began = time.monotonic()
-        try:
-            with pytest.raises(VenueUnreachable):
-                await venue.time_us()
-            assert time.monotonic() - began < 20
-        finally:
-            await venue.close()
-        with pytest.raises(VenueUnreachable, match="closed"):
-            await venue.balances()
-
-    asyncio.run(scenario())

@@ -72,10 +72,14 @@ class Line:
             raise
         except Exception as error:  # noqa: BLE001 - ccxt raises what it likes; all prove something
             # Without the cause: its text may hold a signed address.
-            told = translate(error, operation, self._credential or {})
+            told = self.told(error, operation)
             if isinstance(told, VenueRefused) and told.code == "request_expired":
                 making.shared(self._settings, self.name).clock_differs()
             raise told from None
+
+    def told(self, error: Exception, operation: Operation = "other") -> Exception:
+        """What an error says in the port's words, without a field of the credential."""
+        return translate(error, operation, self._credential or {})
 
     @property
     def markets(self) -> Mapping[str, Market]:

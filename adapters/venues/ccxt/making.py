@@ -45,6 +45,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "fetchOpenOrders": {"warnWithoutSymbol": False},
         "disableFuturesSandboxWarning": True,
     },
+    "bybit": {"fetchOrder": {"acknowledged": True}},
 }
 
 

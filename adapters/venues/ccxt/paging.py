@@ -71,14 +71,29 @@ async def _page(
             place.from_id = trades[-1].sequence + 1
         return trades, len(found) >= room
     place.since_ms = place.since_ms or time.time_ns() // 1_000_000 - _DAY_MS
-    found = await exchange.fetch_my_trades(symbol, place.since_ms, venue.manner.trades_page_max)
-    found = sorted(found, key=lambda trade: trade["timestamp"])
-    fresh = [trade for trade in found if str(trade["id"]) not in place.told]
+    fresh = await _fresh(venue, exchange, symbol, place)
     for trade in fresh[:room]:
         if trade["timestamp"] > place.since_ms:
             place.since_ms, place.told = trade["timestamp"], []
         place.told.append(str(trade["id"]))
-    return await _named(venue, exchange, market, fresh[:room]), len(fresh) >= room
+    # How many a page of the venue holds is not known: only an empty one is surely the last.
+    return await _named(venue, exchange, market, fresh[:room]), bool(fresh)
+
+
+async def _fresh(
+    venue: "CcxtVenue", exchange: Exchange, symbol: str, place: Place
+) -> list[Mapping[str, Any]]:
+    """The trades after a place, oldest first.
+
+    A page full of one told millisecond would be read for ever: then the next millisecond is asked
+    for, and what did not fit into the page is seen by its order only.
+    """
+    for since_ms in (place.since_ms, place.since_ms + 1):
+        found = await exchange.fetch_my_trades(symbol, since_ms, venue.manner.trades_page_max)
+        fresh = [trade for trade in found if str(trade["id"]) not in place.told]
+        if fresh or len(found) <= 1:
+            break
+    return sorted(fresh, key=lambda trade: trade["timestamp"])
 
 
 async def trades_of(

@@ -34,7 +34,10 @@ class CcxtPerpetualVenue(CcxtVenue):
     def __init__(self, settings: Settings, name: str, credential: Mapping[str, str]) -> None:
         super().__init__(settings, name, credential)
         self._mode: PositionMode | None = None
-        """As last heard; anybody may change it at the venue, who then refuses our orders."""
+        """As last heard or, at a venue that cannot be asked, as last set from here.
+
+        Anybody may change it at the venue, which then refuses our orders.
+        """
 
     async def place(self, request: OrderRequest) -> Any:
         try:
@@ -46,7 +49,8 @@ class CcxtPerpetualVenue(CcxtVenue):
 
     async def terms(self, exchange: Exchange, request: OrderRequest) -> dict[str, Any]:
         if self._mode is None:
-            self._mode = await self._ask_mode(exchange)
+            can_ask = exchange.has.get("fetchPositionMode")
+            self._mode = await self._ask_mode(exchange) if can_ask else "ONEWAY"
         terms = await super().terms(exchange, request)
         if request.position_action == "CLOSE":
             terms["reduceOnly"] = True
@@ -146,7 +150,7 @@ class CcxtPerpetualVenue(CcxtVenue):
                     place.since_ms, place.told = one.paid_at_us // 1000, []
                 place.told.append(one.payment_id)
             told += fresh[:room]
-            has_more = has_more or len(fresh) > room or len(found) >= _PAGE_MAX
+            has_more = has_more or bool(fresh)  # As pages of trades by time.
         return FundingPage(payments=tuple(told), cursor=_encode(places).decode(), has_more=has_more)
 
 

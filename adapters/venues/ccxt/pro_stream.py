@@ -12,7 +12,6 @@ from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any
 
 from adapters.venues.ccxt import reading
-from adapters.venues.ccxt.errors import translate
 from adapters.venues.ccxt.making import Exchange
 from adapters.venues.port import (
     HoldingsChanged,
@@ -21,6 +20,7 @@ from adapters.venues.port import (
     TradeUpdate,
     UserUpdate,
     VenueRefused,
+    VenueUnreachable,
 )
 
 if TYPE_CHECKING:
@@ -49,7 +49,8 @@ async def updates(venue: "CcxtVenue") -> AsyncGenerator[UserUpdate, None]:
                     delay = _BACKOFF_SECONDS[0]
                     yield update
         except Exception as error:  # noqa: BLE001 - whatever ccxt raises ends a connection only
-            refusal = translate(error, "other") if _is_ccxt(error) else error
+            is_told = isinstance(error, VenueRefused | VenueUnreachable)
+            refusal = error if is_told else venue.line.told(error)
             if isinstance(refusal, VenueRefused):
                 raise refusal from None
             _log.info("The private stream of %s broke: %s", venue.traits.name, refusal)
@@ -116,7 +117,3 @@ async def _told(
 
 async def _itself(exchange: Exchange) -> Exchange:
     return exchange
-
-
-def _is_ccxt(error: Exception) -> bool:
-    return type(error).__module__.startswith("ccxt")
