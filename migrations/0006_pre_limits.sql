@@ -5,8 +5,7 @@
 -- append.
 create table tallies (
     key text collate "C" primary key,
-    state jsonb not null,
-    position bigint not null
+    state jsonb not null
 )
 with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.5);
 

@@ -39,7 +39,7 @@ cross join lateral (
     offset 0
 ) as events
 union all
-select position, key, 0, null, state::text::bytea, null, null
+select 0, key, 0, null, state::text::bytea, null, null
 from tallies
 where key = any(%b::text[])
 """  # `offset 0` keeps the planner at one index lookup a stream, whatever its statistics say
@@ -57,9 +57,9 @@ select * from unnest(
 )
 """
 _PUT_TALLIES = """
-insert into tallies (key, state, position)
-select key, state::jsonb, %b from unnest(%b::text[], %b::text[]) as counted (key, state)
-on conflict (key) do update set state = excluded.state, position = excluded.position
+insert into tallies (key, state)
+select key, state::jsonb from unnest(%b::text[], %b::text[]) as counted (key, state)
+on conflict (key) do update set state = excluded.state
 """
 _MOVE_HEAD = f"""
 with moved as (update log_head set position = %b, seal = %b returning position)
@@ -133,12 +133,10 @@ class PostgresAppend:
             self._cursor.execute(_MOVE_HEAD, (head.position, head.seal), prepare=True)
             return
         moved = (head.position, head.seal, head.position)
-        self._cursor.execute(
-            _MOVE_HEAD_AND_TALLIES, (*moved, *_put(tallies, head.position)), prepare=True
-        )
+        self._cursor.execute(_MOVE_HEAD_AND_TALLIES, (*moved, *_put(tallies)), prepare=True)
 
     def write_tallies(self, tallies: Mapping[str, bytes], position: int) -> None:
-        self._cursor.execute(_PUT_TALLIES, _put(tallies, position))
+        self._cursor.execute(_PUT_TALLIES, _put(tallies))
         self._cursor.execute("update log_head set tallied = %s", (position,))
 
     def drop_tallies(self) -> None:
@@ -229,8 +227,8 @@ class PostgresLog:
         self.recorder.datastore.close()
 
 
-def _put(tallies: Mapping[str, bytes], position: int) -> tuple[object, ...]:
-    return position, list(tallies), [state.decode() for state in tallies.values()]
+def _put(tallies: Mapping[str, bytes]) -> tuple[list[str], list[str]]:
+    return list(tallies), [state.decode() for state in tallies.values()]
 
 
 def _head(row: tuple[int, bytes] | None) -> Head:
