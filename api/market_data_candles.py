@@ -33,7 +33,8 @@ _ERRORS = (400, 404, 502, 504)
 _FEED_ROWS = 100
 """What a feed keeps for this route, which needs what is under way alone."""
 _WIDER = 4
-"""How much further back is looked where a market pauses, to find as many as are wanted."""
+"""How much further is looked where a market pauses, to find as many as are wanted."""
+_NEVER_US = 2**62
 
 
 def _shown(summary: str, **asked_with: Any) -> dict[str, Any]:
@@ -111,13 +112,11 @@ async def pair_candles(request: Request[Any, Any, Any], pair: FromPath[str]) -> 
             return _reply(series, await _latest(request, quotes, series, end_us, query.limit))
         least_us = await _least_us(request, series)
         start_us = to_us(query.start_time)
-        if end_us is not None:
-            _span(query.start_time, query.end_time or 0)
-        most_us = start_us + ROWS_MAX * least_us
-        end_us = min(most_us, end_us or most_us)
+        if query.end_time is not None:
+            _span(query.start_time, query.end_time)
+        last_us = min(quotes.candles.now_us() + 1, end_us or _NEVER_US)
         return _reply(
-            series,
-            await quotes.candles.rows(series, start_us, end_us, query.limit, newest=False),
+            series, await _first(quotes, series, start_us, last_us, query.limit, least_us)
         )
 
 
@@ -144,6 +143,19 @@ async def _latest(
         start_us = max(0, end_us - (steps + 1) * least_us)
         found = await quotes.candles.rows(series, start_us, end_us, count, newest=True)
         if found.count >= count:
+            break
+    return found
+
+
+async def _first(
+    quotes: Quotes, series: Series, start_us: int, last_us: int, count: int, least_us: int
+) -> Rows:
+    """Candles from a time on: no more is fetched than is needed to find so many."""
+    found = Rows(0, b"[]")
+    for steps in (count, count * _WIDER, ROWS_MAX):
+        end_us = min(last_us, start_us + steps * least_us)
+        found = await quotes.candles.rows(series, start_us, end_us, count, newest=False)
+        if found.count >= count or end_us == last_us:
             break
     return found
 

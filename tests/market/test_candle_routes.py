@@ -132,6 +132,18 @@ def test_a_market_that_pauses_is_looked_at_further_back(stage: Stage) -> None:
     ]
 
 
+def test_no_more_is_fetched_than_is_asked_for(stage: Stage) -> None:
+    now = int(time.time()) // 60 * 60
+    begin = minute(0) // 60_000_000
+    stage.paper.bars = bars(set(range(now // 60 - begin - 3_000, now // 60 - begin)))
+    stage.paper.now_us = now * 1_000_000
+    stage.paper.page_max = 100
+    query = f"connector_name=paper&start_time={now - 3_000 * 60}&limit=200"
+    rows = stage.client.get(f"/market-data/candles/EUR-USD?{query}").json()
+    assert [row["timestamp"] for row in rows] == [now - 60 * n for n in range(3_000, 2_800, -1)]
+    assert stage.paper.asked["candles 1m"] == 2
+
+
 def test_what_takes_too_long_is_a_504(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("api.market.candles.LIMIT_SECONDS", 0.2)
     monkeypatch.setattr(stage.paper, "candles", market_never)
