@@ -20,6 +20,8 @@ _log = logging.getLogger(__name__)
 FRESH_SECONDS = 60.0
 """How old tickers may be where nobody says otherwise."""
 FETCH_SECONDS = 20.0
+POOL_SECONDS = 3.0
+"""How long readers of the whole pool wait for it to be fresh."""
 IDLE_SECONDS = 3600.0
 RETRY_SECONDS = 5.0
 """So long a connector that failed is not asked again by readers of the whole pool."""
@@ -68,7 +70,11 @@ class Tickers:
         return {name: self._entry(name) for name in connectors}
 
     async def pool(self, max_age: float = FRESH_SECONDS) -> Mapping[str, Pooled]:
-        """Everything there is, at most so old where the venues answer."""
+        """Everything there is, at most so old where the venues answer.
+
+        A venue that is slow holds nobody up: its tickers are there the next time. An age of 0 or
+        less waits for all.
+        """
         self._drop_idle()
         known = [*self._pool, *(name for name in self._in_use() if name not in self._pool)]
         now = time.monotonic()
@@ -78,7 +84,11 @@ class Tickers:
             if self._entry(name).fetched_at <= now - max_age
             and (max_age <= 0 or self._entry(name).tried_at <= now - RETRY_SECONDS)
         ]
-        await asyncio.gather(*(self._fetched(name) for name in due))
+        fetches = [asyncio.create_task(self._fetched(name)) for name in due]
+        if fetches:
+            await asyncio.wait(fetches, timeout=POOL_SECONDS if max_age > 0 else None)
+        for fetch in fetches:
+            fetch.cancel()  # What is under way goes on by itself.
         return {name: self._entry(name) for name in known}
 
     def ages(self) -> Iterable[tuple[str, float]]:

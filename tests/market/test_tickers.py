@@ -82,6 +82,21 @@ def test_a_connector_that_fails_is_left_alone_for_a_while(monkeypatch: pytest.Mo
     play(scenario)
 
 
+def test_a_slow_venue_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tickers_module, "POOL_SECONDS", 0.05)
+
+    async def scenario(market: Market) -> None:
+        market.in_use = ["paper", "binance"]
+        gate = market.by_name["paper"].gate = asyncio.Event()
+        pool = await market.tickers.pool()
+        assert (len(pool["paper"].tickers), len(pool["binance"].tickers)) == (0, 1)
+        gate.set()
+        assert len((await market.tickers.of(["paper"]))["paper"].tickers) == 1
+        assert market.asked() == [1, 1, 0]
+
+    play(scenario)
+
+
 def test_an_unexpected_failure_is_none_of_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario(market: Market) -> None:
         async def broken(_: object = None) -> None:
