@@ -41,6 +41,20 @@ def here(at: Play) -> dict[str, list[str]]:
     return {"account_names": [at.ground.account], "connector_names": [at.ground.connector]}
 
 
+async def paged(method: Any, key: str, **filters: Any) -> list[str]:
+    """All rows, two a page, as a client reads them: each once, and as many as was said."""
+    seen: list[str] = []
+    cursor = None
+    while True:
+        found = await method(**filters, limit=2, cursor=cursor)
+        seen += [row[key] for row in found["data"]]
+        cursor = found["pagination"]["next_cursor"]
+        if not found["pagination"]["has_more"]:
+            break
+    assert len(seen) == len(set(seen)) == found["pagination"]["total_count"]
+    return seen
+
+
 async def bought(at: Play) -> dict[str, Any]:
     """The row of a MARKET BUY that has filled."""
     placed = await place(at.client, at.ground, order_type="MARKET", price=None)
@@ -85,19 +99,10 @@ async def get_active_orders(at: Play) -> None:
     placed = [(await place(at.client, at.ground))["order_id"] for _ in range(3)]
     for order_id in placed:
         await settled(at.client, order_id, "OPEN")
-    seen: list[str] = []
-    cursor = None
-    while True:
-        active = await at.client.trading.get_active_orders(
-            **here(at), trading_pairs=[at.ground.pair], limit=2, cursor=cursor
-        )
-        check(active, page(ORDER))
-        seen += [row["order_id"] for row in active["data"]]
-        cursor = active["pagination"]["next_cursor"]
-        if not active["pagination"]["has_more"]:
-            break
+    filters = here(at) | {"trading_pairs": [at.ground.pair]}
+    check(await at.client.trading.get_active_orders(**filters), page(ORDER))
+    seen = await paged(at.client.trading.get_active_orders, "order_id", **filters)
     assert set(placed) <= set(seen)
-    assert len(seen) == len(set(seen)) == active["pagination"]["total_count"]
     for order_id in placed:
         await at.client.trading.cancel_order(at.ground.account, at.ground.connector, order_id)
         await settled(at.client, order_id, "CANCELLED")
@@ -120,6 +125,8 @@ async def search_orders(at: Play) -> None:
     check(found, page(ORDER))
     assert row["order_id"] in {each["order_id"] for each in found["data"]}
     assert {each["status"] for each in found["data"]} == {"FILLED"}
+    every = await paged(search, "order_id", **here(at), status="FILLED")
+    assert row["order_id"] in every
     for nothing in (
         {"trading_pairs": ["NO-SUCH"]},
         {"account_names": ["nobody"]},
@@ -137,6 +144,8 @@ async def get_trades(at: Play) -> None:
     check(found, page(TRADE))
     ours = [row for row in found["data"] if row["order_id"] == order_id]
     assert sum(row["amount"] for row in ours) == at.ground.amount
+    every = await paged(get, "trade_id", **here(at))
+    assert {row["trade_id"] for row in ours} <= set(every)
     assert (await get(**here(at), trade_types=["SELL"]))["data"] == []
     assert (await get(start_time=int(time.time()) + 3_600))["data"] == []
 
