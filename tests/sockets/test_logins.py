@@ -88,15 +88,17 @@ def test_a_plus_in_a_token_need_not_be_escaped(
 def test_guesses_are_slowed_down_as_everywhere(
     log: Database, venue: PaperProcess, tmp_path: Path
 ) -> None:
-    with serving(log.app_dsn, venue.url, tmp_path) as served:
-        query = f"username={USER}&password="
-        for guess in range(FREE_FAILURES):
-            asyncio.run(greeting(served, f"{query}{guess}"))
-        frame = asyncio.run(greeting(served, f"{query}another"))
-        assert "Too many failed logins" in frame["detail"]
+    def is_held_back(served: Served, guess: int) -> bool:
+        """By both doors. A slow machine may find the pause over, and then the next is longer."""
+        query = f"username={USER}&password={guess}"
+        frame = asyncio.run(greeting(served, query))
         with served.client() as client:
-            client.auth = (USER, "and by the other door")
-            assert client.get("/market-data/active-feeds").status_code == 429
+            client.auth = (USER, f"and by the other door {guess}")
+            status = client.get("/market-data/active-feeds").status_code
+        return "Too many failed logins" in frame["detail"] and status == 429
+
+    with serving(log.app_dsn, venue.url, tmp_path) as served:
+        assert any(is_held_back(served, guess) for guess in range(2 * FREE_FAILURES))
 
 
 def make_key(served: Served, log: Database, scope: str) -> tuple[str, dict[str, str]]:

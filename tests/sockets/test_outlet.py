@@ -90,6 +90,21 @@ def test_the_next_question_is_answered_before_data_too() -> None:
     play(scenario)
 
 
+def test_a_question_that_comes_in_the_pause_before_data_is_answered_first() -> None:
+    async def scenario(wire: Wire, outlet: Outlet) -> None:
+        async with outlet.answering():
+            await outlet.answer("first")
+        pushing = asyncio.create_task(outlet.push(lambda: ["data"]))
+        await asyncio.sleep(0)
+        async with outlet.answering():
+            await asyncio.sleep(0.1)  # Longer than the pause.
+            await outlet.answer("second")
+        await pushing
+        assert wire.sent == ["first", "second", "data"]
+
+    play(scenario)
+
+
 def test_a_client_that_never_stops_asking_gets_its_data() -> None:
     async def scenario(wire: Wire, outlet: Outlet) -> None:
         pushing = asyncio.create_task(outlet.push(lambda: ["data"]))
