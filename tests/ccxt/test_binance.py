@@ -4,11 +4,13 @@ import asyncio
 from decimal import Decimal
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from adapters.venues.ccxt import making
 from adapters.venues.port import (
     Access,
+    StreamConnected,
     VenueRefused,
     VenueUnreachable,
 )
@@ -145,6 +147,61 @@ def test_a_server_that_failed_proves_nothing(house: BinanceHouse, code: int, sta
             await scene.venue.place(scene.order("a"))
 
     play(house, f"fails{code}{status}", scenario)
+
+
+def test_all_accounts_share_one_rate_limit(house: BinanceHouse) -> None:
+    async def scenario() -> None:
+        scenes = [Scene(house, f"limited-{n}") for n in range(3)]
+        lines = [scene.venue.line for scene in scenes]  # type: ignore[attr-defined]
+        lines += [scene.market.line for scene in scenes]  # type: ignore[attr-defined]
+        try:
+            assert len({(await line.exchange()).throttler for line in lines}) == 1
+        finally:
+            await asyncio.gather(*(scene.close() for scene in scenes))
+
+    asyncio.run(scenario())
+
+
+def test_a_proxy_is_used_for_requests_and_streams(house: BinanceHouse) -> None:
+    """What is asked of a proxy stands whole in the request, so that passing it on is enough."""
+
+    async def scenario() -> None:
+        asked: list[bytes] = []
+        served: list[asyncio.Task[None] | None] = []
+        host, _, port = house.process.url.removeprefix("http://").partition(":")
+
+        async def forward(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+            while part := await source.read(65536):
+                sink.write(part)
+            sink.close()
+
+        async def serve(client: asyncio.StreamReader, answer: asyncio.StreamWriter) -> None:
+            served.append(asyncio.current_task())
+            first = await client.readuntil(b"\r\n")
+            asked.append(first)
+            from_venue, to_venue = await asyncio.open_connection(host, port)
+            to_venue.write(first)
+            await asyncio.gather(forward(client, to_venue), forward(from_venue, answer))
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        proxy = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        settings = msgspec.structs.replace(house.settings, venue_proxies={house.connector: proxy})
+        name = house.connector
+        venue = private_venue(settings, name, "a", house.credential("proxied"))
+        try:
+            await venue.balances()
+            stream = venue.updates()
+            assert await anext(stream) == StreamConnected()
+            await stream.aclose()  # type: ignore[attr-defined]
+        finally:
+            await venue.close()
+            server.close()
+            await asyncio.gather(*(task for task in served if task is not None))
+        assert asked
+        assert all(house.process.url.removeprefix("http").encode() in line for line in asked)
+        assert any(b"ws" in line.split()[1].split(b"/", 3)[3][:10] for line in asked)
+
+    asyncio.run(scenario())
 
 
 def test_markets_are_read_once_for_all_accounts(house: BinanceHouse) -> None:

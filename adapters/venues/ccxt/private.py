@@ -220,6 +220,10 @@ class CcxtVenue:
 
         return await self.line.call("other", act)
 
+    def expect(self, client_order_ids: Sequence[str]) -> None:
+        for name in client_order_ids:
+            self.theirs(name)
+
     def updates(self) -> AsyncIterator[UserUpdate]:
         if self.is_binance:
             return binance_stream.updates(self)
