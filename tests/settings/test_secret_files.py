@@ -11,6 +11,9 @@ VALUES = {
     "DATABASE_URL": "postgresql://app:hush@db/aviary",
     "AVIARY_MIGRATE_DATABASE_URL": "postgresql://owner:hush@db/aviary",
     "AVIARY_MASTER_KEY": base64.b64encode(b"k" * 32).decode(),
+    "AVIARY_OLD_MASTER_KEYS": ",".join(base64.b64encode(key * 32).decode() for key in (b"o", b"p")),
+    "CONFIG_PASSWORD": "hush hush",
+    "AVIARY_OLD_CONFIG_PASSWORD": " hush",
     "AVIARY_PAPER_TOKEN": "hush",
     "AVIARY_KAFKA_PASSWORD": " hush ",
 }

@@ -70,7 +70,7 @@ def test_a_wrong_value_is_shown_with_what_is_allowed(name: str, value: str, allo
     assert allowed in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["AVIARY_MASTER_KEY", "DATABASE_URL"])
+@pytest.mark.parametrize("name", ["AVIARY_MASTER_KEY", "AVIARY_OLD_MASTER_KEYS", "DATABASE_URL"])
 def test_a_wrong_secret_is_not_shown(name: str) -> None:
     with pytest.raises(BadSetting) as caught:
         given(**{name: "hush"})
@@ -148,7 +148,14 @@ def test_migrations_use_the_application_login_unless_told() -> None:
 
 
 def test_settings_print_without_their_secrets() -> None:
-    settings = given(PASSWORD="hush", DATABASE_URL="postgresql://u:hush@h/d", AVIARY_MASTER_KEY=KEY)
+    settings = given(
+        PASSWORD="hush",
+        DATABASE_URL="postgresql://u:hush@h/d",
+        AVIARY_MASTER_KEY=KEY,
+        AVIARY_OLD_MASTER_KEYS=KEY,
+        CONFIG_PASSWORD="hush",
+        AVIARY_OLD_CONFIG_PASSWORD="hush",
+    )
     assert "hush" not in repr(settings)
     assert "kkkk" not in repr(settings)
     assert "port=8000" in repr(settings)
