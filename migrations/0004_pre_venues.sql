@@ -32,3 +32,12 @@ grant select, update, delete on questions to aviary_worker;
 
 -- What is owed beside orders, which are never `new` here: few rows, looked for at every turn.
 create index on open_effects (account) where status = 'new' and kind is not null;
+
+-- Lists of one pair, one connector or a span of time, which may be a few rows among millions. Times
+-- only ever grow with the table, near enough: a summary of each range of pages finds them.
+create index on orders (pair, created_position);
+create index on orders (connector, created_position);
+create index on orders using brin (created_at_us) with (pages_per_range = 16);
+create index on trades (pair, position);
+create index on trades (connector, position);
+create index on trades using brin (executed_at_us) with (pages_per_range = 16);

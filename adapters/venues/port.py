@@ -251,6 +251,12 @@ class Venue(Protocol):
     async def time_us(self) -> int:
         """The venue's clock."""
 
+    def expect(self, client_order_ids: Sequence[str]) -> None:
+        """Orders of ours that it may tell of, for a venue that takes no names like ours.
+
+        Called for these alone: after a start nothing else says whose a number is.
+        """
+
     def updates(self) -> AsyncIterator[UserUpdate]:
         """The private stream; reconnects by itself and says StreamConnected each time."""
 

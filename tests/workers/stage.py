@@ -84,7 +84,12 @@ class Ledger:
     def fill(self, name: str) -> None:
         """Fill an order in full; nobody is told."""
         order = self.orders[name]
+        self.trade(name, str(order.quantity))
         self.orders[name] = structs.replace(order, status="filled", filled_quantity=order.quantity)
+
+    def trade(self, name: str, quantity: str) -> None:
+        """Fill a part of an order; nobody is told."""
+        order = self.orders[name]
         self.trades.append(
             VenueTrade(
                 trade_id=f"t{len(self.trades)}",
@@ -93,7 +98,7 @@ class Ledger:
                 exchange_order_id=order.exchange_order_id,
                 pair=order.pair,
                 side=order.side,
-                quantity=order.quantity,
+                quantity=Decimal(quantity),
                 price=Decimal(1),
                 fee=Decimal(0),
                 fee_token="USD",
@@ -129,6 +134,9 @@ class Ledger:
         self.streams += 1
         yield StreamConnected()
         await asyncio.Event().wait()
+
+    def expect(self, client_order_ids: Sequence[str]) -> None:
+        """Tests override it."""
 
     async def close(self) -> None:
         self.is_closed = True

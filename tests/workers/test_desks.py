@@ -165,20 +165,6 @@ def test_without_a_private_stream_fills_are_found_by_asking(
         assert (venue.streams, on.order(name).trades) == (0, frozenset({"t0"}))
 
 
-def test_a_venue_with_shorter_names_tells_of_our_orders_all_the_same(
-    migrated: Callable[[], Database],
-) -> None:
-    short = structs.replace(TRAITS, client_order_id_length_max=20, has_user_stream=False)
-    venue = Ledger(short)
-    with stage(migrated()) as on:
-        name = on.place("filled later")
-        on.run_until(serving({"paper": venue}), lambda: on.order(name).status == "open")
-        venue.fill(name[:20])
-        # Another process, which has not placed it.
-        on.run_until(serving({"paper": venue}), lambda: on.order(name).status == "filled")
-        assert venue.placed == [name[:20]]
-
-
 class NeverCompared(Ledger):
     """Never says what rests there."""
 

@@ -31,7 +31,7 @@ OPENINGS_MAX = 8
 """So many are opened and brought up to date at once: venues count what comes from one address."""
 SETTLE_SECONDS = 5.0
 AGAIN_SECONDS = 5.0
-CLOSE_SECONDS = 5.0
+CLOSE_SECONDS = 2.0
 NO_CREDENTIAL = "no credential"
 NO_VENUE = "no venue"
 Attend = Callable[[Desk], Awaitable[None]]

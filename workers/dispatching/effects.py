@@ -162,3 +162,19 @@ async def is_outdated(
         (f"{account}/{connector}", secret_id),
     )
     return await found.fetchone() is not None
+
+
+async def head(connection: psycopg.AsyncConnection[Any]) -> int:
+    """The last position of the log."""
+    return await _number(connection, "select position from log_head")
+
+
+async def projected(connection: psycopg.AsyncConnection[Any]) -> int:
+    """Up to where the rows that are read here are folded."""
+    query = "select position from checkpoints where projection = 'open_effects'"
+    return await _number(connection, query)
+
+
+async def _number(connection: psycopg.AsyncConnection[Any], query: str) -> int:
+    row = await (await connection.execute(query.encode())).fetchone()
+    return int(row[0]) if row else 0

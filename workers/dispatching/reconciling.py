@@ -5,20 +5,26 @@ orders that are not ours never enter an order's stream; they are counted.
 """
 
 import asyncio
+import re
+import time
 from collections.abc import Sequence
 from typing import Any
 
 import psycopg
 from msgspec import structs
 
+from adapters.venues.port import Traits, VenueUnreachable
 from domain import reconciliation
 from domain.reconciliation import RecordReconciliation
 from projections.effect import EffectRow
 from workers.dispatching import effects
 from workers.dispatching.context import Context
 from workers.dispatching.desk import Desk
+from workers.dispatching.naming import NAME_LENGTH, NAME_PREFIX
 
 PAGE_TRADES = 500
+CATCH_UP_SECONDS = 5.0
+_SAMPLE = NAME_PREFIX + "a2" * ((NAME_LENGTH - len(NAME_PREFIX)) // 2)
 
 
 async def reconcile(desk: Desk, connection: psycopg.AsyncConnection[Any]) -> tuple[int, int]:
@@ -26,8 +32,13 @@ async def reconcile(desk: Desk, connection: psycopg.AsyncConnection[Any]) -> tup
 
     May raise VenueUnreachable and VenueRefused. One at a time for each desk.
     """
+    takes_ours = takes_our_names(desk.venue.traits)
     async with desk.reconciling:
+        if not takes_ours:
+            await _catch_up(connection)
         resting = await effects.resting(connection, desk.account, desk.connector)
+        if not takes_ours:
+            desk.venue.expect([effect.client_order_id for effect in resting])
         pairs = sorted({effect.pair for effect in resting if effect.pair})
         trades = await _trades(desk, connection, pairs)
         open_there = {order.client_order_id for order in await desk.venue.open_orders()}
@@ -39,6 +50,25 @@ async def reconcile(desk: Desk, connection: psycopg.AsyncConnection[Any]) -> tup
     desk.counts["reconciliations"] += 1
     desk.on_change()
     return len(gone), trades
+
+
+def takes_our_names(traits: Traits) -> bool:
+    """Whether the venue tells of an order by the very name that we gave it."""
+    is_long_enough = traits.client_order_id_length_max >= NAME_LENGTH
+    return is_long_enough and re.fullmatch(traits.client_order_id_pattern, _SAMPLE) is not None
+
+
+async def _catch_up(connection: psycopg.AsyncConnection[Any]) -> None:
+    """Wait until the rows hold every order of the log: a trade that nobody expects is passed over.
+
+    Raises VenueUnreachable, for want of anybody who can say whose the venue's trades are.
+    """
+    behind = await effects.head(connection)
+    give_up_at = time.monotonic() + CATCH_UP_SECONDS
+    while await effects.projected(connection) < behind:
+        if time.monotonic() > give_up_at:
+            raise VenueUnreachable(f"Open effects are not at position {behind} yet; try again.")
+        await asyncio.sleep(0.05)
 
 
 async def _look_up(desk: Desk, effect: EffectRow) -> None:

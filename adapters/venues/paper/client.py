@@ -122,6 +122,9 @@ class PaperVenue:
     async def time_us(self) -> int:
         return (await self._caller.get("/time", _time)).time_us
 
+    def expect(self, client_order_ids: Sequence[str]) -> None:
+        """Names come back as they were sent."""
+
     async def updates(self) -> AsyncIterator[UserUpdate]:
         """Yield until `close`; raises VenueRefused when the venue does not let us in."""
         delay, longest = _BACKOFF_SECONDS
