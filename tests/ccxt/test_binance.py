@@ -268,3 +268,26 @@ def test_trades_of_orders_placed_elsewhere_are_told_with_their_ids(house: Binanc
             await fresh.close()
 
     play(house, "elsewhere", scenario)
+
+
+@pytest.mark.parametrize("limit", [1, 3, 100])
+def test_the_trades_of_several_pairs_come_page_by_page(house: BinanceHouse, limit: int) -> None:
+    async def scenario(scene: Scene) -> None:
+        pairs = (scene.pair, "ETH-USDT")
+        for n in range(6):
+            request = scene.taking(f"n{n}", quantity=Decimal("0.01"))
+            await scene.venue.place(msgspec.structs.replace(request, pair=pairs[n % 2]))
+        told: list[tuple[str, str]] = []
+        cursor: str | None = None
+        has_more = True
+        while has_more:
+            page = await scene.venue.trades_since(cursor, [pairs[0]] if cursor else pairs, limit)
+            assert len(page.trades) <= limit
+            told += [(trade.pair, trade.client_order_id) for trade in page.trades]
+            cursor, has_more = page.cursor, page.has_more
+        by_pair = [
+            (pair, f"n{n}") for pair in sorted(pairs) for n in range(6) if pairs[n % 2] == pair
+        ]
+        assert told == by_pair
+
+    play(house, f"pairs-{limit}", scenario)

@@ -2,11 +2,12 @@
 
 import importlib
 import re
+import ssl
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.settings import Settings
@@ -26,11 +27,14 @@ from adapters.venues.connectors import connectors
 SERVED = sorted(name for name, entry in connectors().items() if entry.ccxt is not None)
 IDS = st.from_regex(r"av[a-z2-7]{26}", fullmatch=True)
 TO = "http://127.0.0.1:9000"
+TLS = ssl.create_default_context()
+"""Made once: it takes longer than the rest of an exchange."""
 
 
 def exchange_of(name: str, credential: dict[str, str] | None = None) -> Any:
     """Built as the adapter builds it, but never connected."""
     common = making.Shared(Settings(venue_urls={name: TO}), name)
+    common.ssl_context = TLS
     return making.bare(common, credential)
 
 
@@ -39,6 +43,7 @@ def test_every_venue_has_a_row_and_no_row_is_left_over() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(MANNERS))
+@settings(max_examples=20, deadline=None)
 @given(ids=st.sets(IDS, min_size=2, max_size=20))
 def test_our_ids_become_ids_that_the_venue_takes(name: str, ids: set[str]) -> None:
     row = MANNERS[name]
@@ -52,6 +57,7 @@ def test_our_ids_become_ids_that_the_venue_takes(name: str, ids: set[str]) -> No
 
 
 @pytest.mark.parametrize("name", sorted(MANNERS))
+@settings(max_examples=20, deadline=None)
 @given(ours=IDS)
 def test_ids_come_back_where_they_can(name: str, ours: str) -> None:
     row = MANNERS[name]
