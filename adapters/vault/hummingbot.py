@@ -92,7 +92,8 @@ def write(folder: Path, password: str, credentials: Mapping[str, Fields]) -> lis
     Raises BadFolder where the folder holds files under another password.
     """
     _check_password(folder, password)
-    (folder / "connectors").mkdir(parents=True, exist_ok=True, mode=0o700)
+    for place in (folder, folder / "connectors"):
+        place.mkdir(parents=True, exist_ok=True, mode=0o700)
     written = [_write(folder / VERIFICATION, keystore.encrypt(password, _WORD))]
     for name, fields in credentials.items():
         config_map = connectors()[name].config_map

@@ -51,7 +51,8 @@ def test_files_are_for_us_alone_and_say_what_hummingbot_expects(tmp_path: Path) 
         "connectors/okx.yml",
     ]
     assert {path.stat().st_mode & 0o777 for path in paths} == {0o600}
-    assert (tmp_path / "creds/connectors").stat().st_mode & 0o777 == 0o700
+    for folder in ("creds", "creds/connectors"):
+        assert (tmp_path / folder).stat().st_mode & 0o777 == 0o700
     assert keystore.decrypt("pw", paths[0].read_text()) == "HummingBot"
     values = yaml.safe_load(paths[2].read_text())
     assert values["connector"] == "okx"
