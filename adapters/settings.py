@@ -61,6 +61,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     rate_per_second: int = 5000
     rate_burst: int = 10000
     reconcile_seconds: float = 30.0
+    funding_seconds: float = 3600.0
     send_window_seconds: float = 5.0
     lease_seconds: float = 10.0
     lag_max_events: int = 10000
@@ -121,6 +122,7 @@ _READERS: dict[str, tuple[Callable[[str], Any], bool]] = {
     "rate_per_second": (values.whole(0, 10_000_000), False),
     "rate_burst": (values.whole(1, 10_000_000), False),
     "reconcile_seconds": (values.number(0.1, 86400), False),
+    "funding_seconds": (values.number(1, 86400), False),
     "send_window_seconds": (values.number(0.1, 3600), False),
     "lease_seconds": (values.number(1, 3600), False),
     "lag_max_events": (values.whole(1, 1_000_000_000), False),

@@ -1,7 +1,7 @@
 """Bought less sold in all our fills of a pair at a perpetual venue, in base units.
 
-What a position of ours alone would be. A row has the fills of many orders, so it follows the log
-only.
+What a position of ours alone would be. A row has the fills of many orders, and the dispatcher reads
+it: it follows the log only.
 """
 
 from decimal import Decimal

@@ -1,7 +1,7 @@
 """One row per pair that was compared: what it began with, and by how much it differs now.
 
 Signed base units, LONG less SHORT; times integer UTC microseconds. Without a difference of ours the
-venue's position is `excess` and our fills.
+venue's position is `excess` and our fills. Read by the dispatcher, so it follows the log only.
 """
 
 from decimal import Decimal
@@ -68,5 +68,4 @@ PROJECTION = Projection(
     tags_of(PositionBaselineSet, PositionDiffers, PositionAgrees),
     keys,
     evolve,
-    is_keyed_by_stream=True,
 )

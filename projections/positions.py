@@ -1,7 +1,8 @@
 """One row per side of a position, as its venue showed it last; rows go when the venue shows none.
 
 Quantities in base units; times in integer UTC microseconds. When nobody can ask the venue the rows
-stay as they are: how old they are is in `position_looks`, which is not folded from the log.
+stay as they are: how old they are is in `position_looks`, which is not folded from the log. Read by
+the dispatcher, so it follows the log only.
 """
 
 from decimal import Decimal
@@ -66,5 +67,4 @@ PROJECTION = Projection(
     tags_of(PositionObserved, PositionClosed),
     keys,
     evolve,
-    is_keyed_by_stream=True,
 )

@@ -1,11 +1,11 @@
 -- The positions list as the wire has it, in the order in which they were opened; shaped as
--- orders.sql describes.
+-- orders.sql describes. Those of deleted accounts are not shown: nobody can ask for them any more.
 
 -- name: active
 with page as (
     select *
     from positions
-    where {filters}
+    where {filters} and account in (select key from accounts where is_open)
     order by created_position
     limit %(limit)s + 1
 ),
@@ -28,7 +28,7 @@ select count(*)
 from (
     select 1
     from positions
-    where {filters}
+    where {filters} and account in (select key from accounts where is_open)
     limit %(count_max)s
 ) as counted
 

@@ -39,6 +39,7 @@ async def set_leverage(context: Context, effect: EffectRow) -> bool:
         return await _record(context, effect, RecordLeverageUnknown(pair, number, _GIVEN_UP))
     refusal = await _refusal(context, _venue(context).set_leverage(pair, asked.leverage))
     if refusal is None:
+        context.desk.on_change()  # A position shows its leverage.
         return await _record(context, effect, RecordLeverageSet(pair, number))
     refused = RecordLeverageRefused(pair, number, refusal.code, refusal.text)
     return await _record(context, effect, refused)

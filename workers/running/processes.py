@@ -71,7 +71,9 @@ def _workers(
     settings: Settings, dsn: str, store: PostgresLog, committer: Committer
 ) -> Mapping[str, Worker]:
     limits = DispatcherLimits(
-        window_seconds=settings.send_window_seconds, lease_seconds=settings.lease_seconds
+        window_seconds=settings.send_window_seconds,
+        lease_seconds=settings.lease_seconds,
+        funding_seconds=settings.funding_seconds,
     )
 
     async def dispatch(pulse: Pulse, stopping: asyncio.Event) -> None:
