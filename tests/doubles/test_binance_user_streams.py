@@ -106,6 +106,34 @@ def test_a_cut_stream_ends_and_another_may_be_opened(stage: Stage) -> None:
     play(scene)
 
 
+def test_a_terminated_stream_says_so_and_tells_no_more(stage: Stage) -> None:
+    async def scene() -> None:
+        async with stage.user_stream() as socket:
+            await stage.control("expire", account=stage.account, market="spot")
+            assert (await told(socket))["event"]["e"] == "eventStreamTerminated"
+            await stage.place("unheard")
+            assert "subscriptionId" in (await stage.log_in(socket))["result"]
+            await stage.place("heard")
+            assert (await told(socket))["event"]["c"] == "heard"
+
+    play(scene)
+
+
+def test_a_shutdown_is_announced_to_every_kind_of_connection(stage: Stage) -> None:
+    async def scene() -> None:
+        async with (
+            stage.user_stream() as private,
+            stage.socket("/ws/btcusdt@trade") as raw,
+            stage.socket("/stream?streams=btcusdt@trade") as combined,
+        ):
+            await stage.control("shutdown")
+            assert (await told(private))["event"]["e"] == "serverShutdown"
+            assert (await told(raw))["e"] == "serverShutdown"
+            assert (await told(combined))["stream"] == "!serverShutdown"
+
+    play(scene)
+
+
 def test_a_futures_stream_tells_orders_and_positions(futures_stage: Stage) -> None:
     async def scene() -> None:
         stage = futures_stage

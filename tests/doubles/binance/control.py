@@ -206,9 +206,15 @@ def _cut(_: Exchange, sockets: Sockets, body: Any) -> dict[str, int]:
 
 
 def _expire(_: Exchange, sockets: Sockets, body: Any) -> dict[str, Any]:
-    """Let the listen key of an account expire."""
-    sockets.end_listen_key(body["account"])
+    """End the user streams of an account, of futures unless `market` says so, and say it."""
+    sockets.end_user_stream(body.get("market", "futures"), body["account"])
     return {}
+
+
+def _shutdown(_: Exchange, sockets: Sockets, body: Any) -> dict[str, int]:
+    """Announce to every spot connection that the server will go; `cut` then lets it go."""
+    del body
+    return {"told": sockets.announce_shutdown()}
 
 
 def _clock(exchange: Exchange, _: Sockets, body: Any) -> dict[str, int]:
@@ -285,6 +291,7 @@ _ACTIONS = {
     "faults": _faults,
     "cut": _cut,
     "expire": _expire,
+    "shutdown": _shutdown,
     "clock": _clock,
     "ledger": _ledger,
     "requests": _requests,

@@ -27,6 +27,8 @@ class Connection:
     """One WebSocket and what waits to be sent on it; one that reads too slowly is cut off."""
 
     def __init__(self, socket: web.WebSocketResponse, transport: asyncio.Transport) -> None:
+        self.market: Market = "spot"
+        self.is_api = False
         self.is_combined = False
         self.streams: set[tuple[Market, str]] = set()
         self.account = ""

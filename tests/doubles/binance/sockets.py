@@ -37,15 +37,31 @@ class Sockets:
         self._hub = Hub(exchange)
         self._subscriptions = 0
 
-    def end_listen_key(self, account: str) -> None:
-        """Close the account's futures user stream for good, as after an hour without renewal."""
-        for key, owner in tuple(self._exchange.listen_keys.items()):
-            if owner == account:
-                del self._exchange.listen_keys[key]
-                now_ms = self._exchange.now_ms()
-                for connection in tuple(self._hub.users.get(("futures", account), ())):
-                    connection.send({"e": "listenKeyExpired", "E": now_ms, "listenKey": key})
-                self._hub.users.pop(("futures", account), None)
+    def end_user_stream(self, market: Market, account: str) -> None:
+        """End the account's user streams but not their connections, and say so."""
+        now_ms, key = self._exchange.now_ms(), ""
+        for held, owner in tuple(self._exchange.listen_keys.items()):
+            if market == "futures" and owner == account:
+                key = held
+                del self._exchange.listen_keys[held]
+        message: dict[str, Any] = {"e": "eventStreamTerminated", "E": now_ms}
+        if market == "futures":
+            message = {"e": "listenKeyExpired", "E": now_ms, "listenKey": key}
+        for connection in self._hub.users.pop((market, account), ()):
+            self._hub.send_user(connection, message)
+
+    def announce_shutdown(self) -> int:
+        """Tell every spot connection that the server is about to go; returns how many."""
+        message = {"e": "serverShutdown", "E": self._exchange.now_ms()}
+        told = [held for held in self._hub.connections if held.market == "spot"]
+        for connection in told:
+            if connection.is_api:
+                connection.send({"event": message})
+            elif connection.is_combined:
+                connection.send({"stream": "!serverShutdown", "data": message})
+            else:
+                connection.send(message)
+        return len(told)
 
     def cut(self, account: str) -> int:
         """Cut the user streams of an account, or with `*` every connection; returns how many."""
@@ -93,7 +109,8 @@ class Sockets:
 
     def _open(self, request: web.Request, connection: Connection) -> None:
         """Take the streams, or the listen key, that the address names."""
-        market = _market(request.path)
+        market = connection.market = _market(request.path)
+        connection.is_api = request.path == "/ws-api/v3"
         connection.is_combined = request.path.endswith("/stream")
         named = request.match_info.get("tail", "").split("/")
         named += request.query.get("streams", "").split("/")
@@ -170,6 +187,8 @@ class Sockets:
                 return {"subscriptionId": connection.subscription}
             case "userDataStream.unsubscribe":
                 self._hub.users.get(("spot", connection.account), set()).discard(connection)
+                ended = {"e": "eventStreamTerminated", "E": exchange.now_ms()}
+                self._hub.send_user(connection, ended)
                 return {}
             case _:
                 raise ApiError(-1000, f"Unknown method {method!r}.")
