@@ -5,7 +5,8 @@ after COMMIT, and everything is dropped on any error.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from msgspec import Struct
@@ -35,9 +36,9 @@ class Current:
         self._foreign_at = 0
 
     def read(
-        self, append: Append, requests: Iterable[Request], position: int
+        self, append: Append, requests: Sequence[Request], position: int
     ) -> tuple[States, dict[str, Tally]]:
-        """Read what is missing in one statement, or two where a stream is not known at all."""
+        """Read what is missing in one statement, or two where a stream was not known at all."""
         if position != self._own_head:
             self._foreign_at = position  # Another process wrote: what is older is read again.
         states, versions = self._states(requests)
@@ -47,23 +48,26 @@ class Current:
             events, found = append.newer(versions, missing)
             fold(states, events)
             tallies |= _decoded(missing, found)
-        if versions and (missing := self._tallies_of(requests, states, tallies)):
-            tallies |= _decoded(missing, append.newer({}, missing)[1])
+            moved = {recorded.stream for recorded in events}
+            learnt = [request for request in requests if request.stream in moved]
+            if missing := self._tallies_of(learnt, states, tallies):
+                tallies |= _decoded(missing, append.newer({}, missing)[1])
         return states, tallies
 
-    def _states(self, requests: Iterable[Request]) -> tuple[States, dict[str, int]]:
+    def _states(self, requests: Sequence[Request]) -> tuple[States, dict[str, int]]:
         """Cached or empty states of all streams and guards; versions of those to be read."""
         states: States = {}
         versions: dict[str, int] = {}
-        for request in requests:
-            for stream in (request.stream, *aggregate_of(request.stream).guards(request.command)):
-                if stream in states:
-                    continue
-                cached = self._streams.get(stream)
-                folded = cached.value if cached else Folded(0, aggregate_of(stream).initial)
-                states[stream] = folded
-                if cached is None or cached.as_of < self._foreign_at:
-                    versions[stream] = folded.version
+        names = {request.stream: None for request in requests}
+        guards = {aggregate_of(r.stream).guards(r.command): None for r in requests}
+        for stream in chain(names, *guards):
+            if stream in states:
+                continue
+            cached = self._streams.get(stream)
+            folded = cached.value if cached else Folded(0, aggregate_of(stream).initial)
+            states[stream] = folded
+            if cached is None or cached.as_of < self._foreign_at:
+                versions[stream] = folded.version
         return states, versions
 
     def _tallies_of(

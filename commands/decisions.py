@@ -53,6 +53,8 @@ class Round:
         self.counted: dict[str, Tally] = {}
         """Those tallies that have changed."""
         self.decided = Decided(head, [], [], [])
+        self._guards: dict[tuple[str, ...], Sequence[Any]] = {}
+        self._guarding: set[str] = set()
         self._receipts = dict(receipts)
         self._held = held
         self._now_us = now_us
@@ -79,16 +81,24 @@ class Round:
             raise LeaseLost(f"Lease {request.fence.lease} of {request.fence.account!r} is lost.")
         aggregate = aggregate_of(request.stream)
         folded = self._state(request.stream)
-        guards = [self._state(name).state for name in aggregate.guards(request.command)]
+        guards = self._guards_of(aggregate.guards(request.command))
         if aggregate.counting is not None:
             keys = aggregate.counting.keys(request.command, folded.state)
-            guards += [tally.at(self.tallies[key], self._now_us) for key in keys]
+            guards = [*guards, *(tally.at(self.tallies[key], self._now_us) for key in keys)]
         try:
             events = aggregate.decide(request.command, folded.state, guards)
         except Refused as refusal:
             return Outcome(self._receipt(request, 0, refusal))
         self._record(request, events, folded)
         return Outcome(self._receipt(request, len(events)), events)
+
+    def _guards_of(self, streams: tuple[str, ...]) -> Sequence[Any]:
+        """Orders of one account have the same guards, which hardly ever change within a batch."""
+        found = self._guards.get(streams)
+        if found is None:
+            found = self._guards[streams] = [self._state(name).state for name in streams]
+            self._guarding.update(streams)
+        return found
 
     def _state(self, stream: str) -> Folded:
         folded = self.states[stream]
@@ -138,6 +148,8 @@ class Round:
             )
         self.decided.head = Head(position, previous)
         self.states[request.stream] = Folded(version, state)
+        if request.stream in self._guarding:
+            self._guards.clear()
         self.tallies.update(counted)
         self.counted.update(counted)
 

@@ -80,10 +80,9 @@ def at(tally: Any, now_us: int) -> Any:
 
     A clock that is behind the last one counts in the minute that was reached.
     """
-    match tally:
-        case AccountTally(minute=minute) if now_us // MINUTE_US > minute:
-            return structs.replace(tally, minute=now_us // MINUTE_US, placed_in_minute=0)
-        case CloseTally(filled_at_us=filled_at_us) if now_us - filled_at_us > SETTLED_US:
-            return structs.replace(tally, filled=ZERO, filled_at_us=0)
-        case _:
-            return tally
+    if isinstance(tally, AccountTally):
+        minute = now_us // MINUTE_US
+        return tally if minute <= tally.minute else AccountTally(tally.open_orders, minute)
+    if now_us - tally.filled_at_us > SETTLED_US and tally.filled:
+        return structs.replace(tally, filled=ZERO, filled_at_us=0)
+    return tally

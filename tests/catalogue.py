@@ -55,8 +55,11 @@ _QUERIES = {
             || case when r.rolsuper or r.rolcreatedb or r.rolbypassrls or r.rolreplication
                 then ' POWERFUL' else '' end
             || coalesce(' in ' || (
-                select string_agg(pg_get_userbyid(m.roleid), ', ' order by 1)
-                from (select distinct roleid from pg_auth_members where member = r.oid) m
+                select string_agg(role, ', ' order by role)
+                from (
+                    select distinct pg_get_userbyid(roleid)::text as role
+                    from pg_auth_members where member = r.oid
+                ) m
             ), '')
         from pg_roles r where r.rolname like 'aviary%' and r.rolname <> 'aviary_owner'
     """,
