@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from adapters.venues.paper.public import PaperMarket
 from api import market_data_candles
 from tests.api.live import Live, running
-from tests.market.conftest import Stage
+from tests.market.conftest import Stage, staged
 from tests.market.test_candle_history import bars, minute
 from tests.postgres_fixture import Database
 from tests.venues.paper_process import running as running_venue
@@ -154,6 +155,15 @@ def test_what_takes_too_long_is_a_504(stage: Stage, monkeypatch: pytest.MonkeyPa
 
 async def market_never(*_: object) -> None:
     await asyncio.Event().wait()
+
+
+def test_without_the_store_there_are_prices_but_no_candles(tmp_path: Path) -> None:
+    nowhere = "postgresql://someone:hush@127.0.0.1:1/aviary"
+    with staged(Database("aviary", nowhere, nowhere), tmp_path) as stage:
+        answer = stage.client.post("/market-data/candles", json=PAIR)
+        assert (answer.status_code, answer.json()["code"]) == (503, "store_unavailable")
+        assert "hush" not in answer.text
+        assert stage.client.post("/market-data/order-book", json=PAIR).status_code == 200
 
 
 def test_the_limit_of_one_answer_is_a_month_of_minutes() -> None:
