@@ -176,3 +176,20 @@ def test_a_difference_is_a_metric_and_stands_beside_the_position(live: Live) -> 
     [shown] = live.client.get("/trading/positions").json()["data"]
     assert shown["difference"] == -1
     assert "position_differences 1.0" in live.client.get("/metrics").text
+
+
+def test_positions_of_a_deleted_account_are_not_shown(live: Live) -> None:
+    stream = position.stream("second", CONNECTOR, PAIR)
+    live.client.post("/accounts", json={"account_name": "second"})
+    command = ObservePosition(
+        "second", CONNECTOR, PAIR, "LONG", Decimal(1), None, None, None, asked_at_us=1
+    )
+    live.execute(stream, command, "second")
+    observe(live, "1")
+    live.project()
+    assert len(pages(live, "/trading/positions", 10)[0]) == 2
+    live.client.delete("/accounts/second")
+    live.project()
+    page = live.client.get("/trading/positions").json()
+    assert [row["account_name"] for row in page["data"]] == [ACCOUNT]
+    assert page["pagination"]["total_count"] == 1

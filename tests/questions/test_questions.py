@@ -223,3 +223,24 @@ def test_too_many_questions_are_refused(
             await asyncio.gather(*waiting)
 
     with_asking(database, work)
+
+
+def test_questions_are_asked_again_after_every_session_was_cut(
+    migrated: Callable[[], Database],
+) -> None:
+    database, venue = migrated(), Venue()
+
+    async def work(asking: Asking) -> None:
+        for _ in range(2):
+            async with answering_by(database, desks_of(binance=venue)):
+                assert decoded(await asking.ask(FRESH)) == [EUR]
+            async with await psycopg.AsyncConnection.connect(
+                database.app_dsn, autocommit=True
+            ) as other:
+                await other.execute(
+                    """select pg_terminate_backend(pid) from pg_stat_activity
+                    where usename = session_user and datname = current_database()
+                        and pid <> pg_backend_pid()"""
+                )
+
+    with_asking(database, work)
