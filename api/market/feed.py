@@ -25,7 +25,7 @@ from api.market.tape import Tape
 from api.market.venues import Venues
 
 _log = logging.getLogger(__name__)
-FRESH_SECONDS = 10.0
+FRESH_SECONDS = 5.0
 RECENT_TRADES = 100
 RECENT_SECONDS = 5.0
 POLL_SECONDS = 2.0

@@ -99,6 +99,7 @@ class Feeds:
 
     def remove(self, connector: str, pair: str) -> bool:
         """Stop the pair's feed, whoever listens; False where there is none."""
+        self._stop_refused()
         key = f"order_book_{connector}_{pair}"
         if key not in self._feeds:
             return False
