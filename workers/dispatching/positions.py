@@ -86,6 +86,12 @@ class Figures(Struct, frozen=True):
     fills: Decimal
 
 
+class Candidate(Struct, frozen=True):
+    figures: Figures
+    since: float
+    """Since when they have stood still, in monotonic seconds."""
+
+
 class PositionWatch:
     def __init__(self, desk: Desk, side: psycopg.AsyncConnection[Any]) -> None:
         self._desk = desk
@@ -99,10 +105,11 @@ class PositionWatch:
         self._signs.set()
         self._recorded: dict[Place, Held | None] = {}
         """By this process: the read model may not show it yet."""
-        self._candidates: Mapping[str, Figures] = {}
+        self._candidates: Mapping[str, Candidate] = {}
         """Differences, and missing baselines, that must stand still to count."""
-        self._confirm_at = 0.0
         self._confirm_pause = PACE.confirm_seconds
+        self._not_before = 0.0
+        """No comparison is confirmed earlier, in monotonic seconds."""
 
     def wake(self) -> None:
         """Something may have changed: a fill, a message of the venue's, a new connection."""
@@ -135,7 +142,9 @@ class PositionWatch:
         """For a sign, for the time to confirm, or for the next look that is due anyway."""
         limit_seconds = self._pace.idle_seconds
         if self._candidates:
-            limit_seconds = min(limit_seconds, max(0.0, self._confirm_at - time.monotonic()))
+            first = min(its.since for its in self._candidates.values()) + self._confirm_pause
+            due_at = max(first, self._not_before)
+            limit_seconds = min(limit_seconds, max(0.0, due_at - time.monotonic()))
         try:
             await asyncio.wait_for(self._signs.wait(), limit_seconds)
         except TimeoutError:
@@ -143,9 +152,8 @@ class PositionWatch:
         await asyncio.sleep(self._pace.gather_seconds)
 
     async def _look(self) -> None:
-        confirming: Mapping[str, Figures] = {}
-        if self._candidates and time.monotonic() >= self._confirm_at:
-            confirming = self._candidates
+        confirming = self._standing()
+        if confirming:
             await reconcile(self._desk, self._side)
         self._signs.clear()  # A sign that comes from here on may be of what is not seen now.
         asked_at_us = now_us()
@@ -155,6 +163,17 @@ class PositionWatch:
         self.has_looked.set()
         await self._side.execute(_LOOKED, (*self._about, asked_at_us))
         await self._compare(seen, confirming, asked_at_us)
+
+    def _standing(self) -> Mapping[str, Figures]:
+        """What has stood still for long enough to be confirmed now."""
+        now = time.monotonic()
+        if now < self._not_before:
+            return {}
+        return {
+            pair: its.figures
+            for pair, its in self._candidates.items()
+            if now >= its.since + self._confirm_pause
+        }
 
     async def _failed(self, text: str) -> None:
         self._desk.counts["position_looks_failed"] += 1
@@ -170,10 +189,9 @@ class PositionWatch:
         missing = {*shown, *known} - now.keys()
         gone = [place for place in missing if self._is_news(place, None, shown)]
         crashpoint("position-before-record")
-        await asyncio.gather(
-            *(self._observe(its, asked_at_us) for its in changed),
-            *(self._observe_none(pair, side, asked_at_us) for pair, side in gone),
-        )
+        # Of a position that has turned, the old side first: at no time are there two.
+        await asyncio.gather(*(self._observe_none(*place, asked_at_us) for place in gone))
+        await asyncio.gather(*(self._observe(its, asked_at_us) for its in changed))
         crashpoint("position-after-record")
 
     def _is_news(self, place: Place, held: Held | None, shown: Mapping[Place, Held]) -> bool:
@@ -213,29 +231,28 @@ class PositionWatch:
         self, seen: Sequence[Position], confirming: Mapping[str, Figures], asked_at_us: int
     ) -> None:
         """Record what stood still, and remember what is yet to."""
-        before = self._candidates
-        candidates = await self._differing(seen)
-        if candidates is None:  # The read models are behind: nobody knows what our fills are.
-            self._postpone()
+        differing = await self._differing(seen)
+        now = time.monotonic()
+        if differing is None:  # The read models are behind: nobody knows what our fills are.
+            self._not_before = now + self._confirm_pause
             return
-        for pair, figures in candidates.items():
+        left: dict[str, Candidate] = {}
+        for pair, figures in differing.items():
             if confirming.get(pair) == figures:
                 command = ComparePosition(
                     *self._about, pair, figures.venue, figures.fills, asked_at_us
                 )
                 await self._append(pair, command, asked_at_us)
                 crashpoint("position-after-compare")
-        self._candidates = {
-            pair: figures for pair, figures in candidates.items() if confirming.get(pair) != figures
-        }
-        if not self._candidates:
+                continue
+            before = self._candidates.get(pair)
+            is_still = before is not None and before.figures == figures
+            left[pair] = before if before and is_still else Candidate(figures, now)
+        self._candidates = left
+        if not left:
             self._confirm_pause = self._pace.confirm_seconds
-        elif confirming or not before:
-            self._postpone()
-
-    def _postpone(self) -> None:
-        self._confirm_at = time.monotonic() + self._confirm_pause
-        self._confirm_pause = min(2 * self._confirm_pause, self._pace.confirm_max_seconds)
+        elif confirming:  # What moves all the time is looked at ever more seldom.
+            self._confirm_pause = min(2 * self._confirm_pause, self._pace.confirm_max_seconds)
 
     async def _differing(self, seen: Sequence[Position]) -> Mapping[str, Figures] | None:
         """Pairs for which a comparison would say something new; None while that is not known."""
