@@ -16,16 +16,18 @@ from api.errors import Failure
 from api.http import read_body
 from api.naming import check_name
 from api.openapi import Operation
-from api.reading import answer, row, rows, wait_for_position
+from api.reading import answer, in_thread, row, rows, wait_for_position
 from api.reply import Reply
 from api.schemas import DryRun, Message
 from api.sealing import destroy_unnamed
 from api.submitting import Intent, headers_of, intent, is_dry_run, settle_soon, submit
 from commands.crashpoint import crashpoint
+from commands.folding import fold
 from commands.request import command_id_of
 from domain import account, credential
 from domain.account import DeleteAccount, OpenAccount
 from domain.credential import DeleteCredential
+from domain.log import StoreUnavailable
 from projections import queries
 
 _log = logging.getLogger(__name__)
@@ -144,8 +146,10 @@ async def _delete_credentials(
 ) -> None:
     """Of this account, at once. They are out of force already, and a worker sweeps what remains."""
     try:
-        found = await rows(deps.pool, _CREDENTIALS["of_deleted"], {"account": name})
-        for connector, generation in found:
+        _, owner = await in_thread(fold, deps.store, account.stream(name))
+        for connector, generation in await rows(deps.pool, _CREDENTIALS["held"], {"account": name}):
+            if owner.is_open and owner.generation == generation:
+                continue  # Opened anew meanwhile.
             stream = credential.stream(name, connector)
             its = f"{intended.command_id}/{connector}/{generation}"
             part = msgspec.structs.replace(
@@ -154,5 +158,5 @@ async def _delete_credentials(
             await submit(request, deps, part, stream, DeleteCredential(name, connector, generation))
             crashpoint("account-after-credential")
             await destroy_unnamed(deps, stream)
-    except (Failure, psycopg.Error) as error:
+    except (Failure, psycopg.Error, StoreUnavailable) as error:
         _log.warning("Credentials of the deleted account %s wait for the sweep: %s", name, error)

@@ -59,14 +59,11 @@ left join credentials c
     on c.key = a.key || '/' || %(connector)s and c.generation = a.generation
 where a.key = %(account)s and a.is_open
 
--- name: of_deleted
--- What one account has, of an opening that has ended.
-select c.connector, c.generation
-from credentials c
-left join accounts a on a.key = c.account and a.is_open
-where c.account = %(account)s
-    and (c.is_active or c.offered_secret_id is not null)
-    and a.generation is distinct from c.generation
+-- name: held
+-- What one account has, of whichever opening.
+select connector, generation
+from credentials
+where account = %(account)s and (is_active or offered_secret_id is not null)
 
 -- name: left_over
 -- Credentials of accounts that are deleted, or were opened anew since.

@@ -200,6 +200,7 @@ def test_an_account_takes_its_credentials_with_it(live: Live) -> None:
     live.project()
     assert live.client.get("/accounts/second/credentials").json() == ["binance"]
     live.client.delete("/accounts/second", headers=AT_ONCE)
+    assert kept(live) == []  # Though no read model knows of the deletion yet.
     live.project()
     assert live.client.get("/accounts/second/credentials").status_code == 404
     live.client.post("/accounts", json={"account_name": "second"}, headers=AT_ONCE)

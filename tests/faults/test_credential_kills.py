@@ -164,6 +164,8 @@ def test_an_api_killed_while_it_deletes_an_account_leaves_nothing_after_the_swee
 ) -> None:
     stage.start(api=point)
     assert stage.add().json()["status"] == "accepted"
+    held = "/accounts/second/credentials"
+    until(lambda: stage.insist("GET", held, "held").json() == ["binance"], "it is shown")
     assert stage.insist("DELETE", "/accounts/second", "delete").status_code == 200
     check_died(stage.api)
 
