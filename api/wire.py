@@ -12,6 +12,10 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 SOCKET_PATHS = ("/ws/market-data", "/market-data/stream")
 """Elsewhere an upgrade is not heard: the answer is that of a plain request."""
 SOCKET_MESSAGE_BYTES_MAX = 16 * 1024
+_TOO_LARGE = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
+    b"connection: close\r\ncontent-length: 0\r\n\r\n"
+)
 _EXTENSION = "aviary.connection"
 
 
@@ -42,6 +46,14 @@ class SocketWire(WebSocketsSansIOProtocol):
         self.logger = logging.getLogger("uvicorn.socket")
         self.logger.setLevel(logging.WARNING)
         self.conn.logger, self.conn.debug = self.logger, False
+
+    def data_received(self, data: bytes) -> None:
+        """Answer also a handshake that the parser gives up, which would be held open for ever."""
+        super().data_received(data)
+        if self.conn.handshake_exc is not None and not self.transport.is_closing():
+            if not self.handshake_complete:
+                self.transport.write(_TOO_LARGE)
+            self.transport.close()
 
     async def run_asgi(self) -> None:
         extensions = cast("dict[str, Any]", self.scope.setdefault("extensions", {}))
