@@ -80,6 +80,18 @@ def test_both_sides_of_a_pair_are_observed(on: Stage) -> None:
     assert sides == {"LONG": Decimal("0.5"), "SHORT": Decimal("0.2")}
 
 
+def test_a_position_that_turns_is_never_seen_on_both_sides(on: Stage) -> None:
+    venue = PerpetualLedger()
+    venue.move(PAIR, "0.5")
+
+    def turn() -> None:
+        venue.held = {(PAIR, "SHORT"): Decimal("0.2")}
+
+    run(on, venue, lambda: len(quantities(on)) == 1, turn, lambda: len(quantities(on)) > 1)
+    kinds = [type(e) for e in of_kind(on, PositionObserved, PositionClosed)]
+    assert kinds == [PositionObserved, PositionClosed, PositionObserved]
+
+
 def test_what_was_held_before_us_is_no_difference(on: Stage) -> None:
     venue = PerpetualLedger()
     venue.move(PAIR, "3")
