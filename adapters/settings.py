@@ -170,7 +170,7 @@ def load(
         if given.get(name) or (name in given and field == "password")
     }
     found.setdefault("migrate_database_url", found.get("database_url"))
-    settings = Settings(**found, **venue_settings.read({**from_file, **environ}))
+    settings = Settings(**(found | venue_settings.read({**from_file, **environ})))
     _check_together(settings)
     return settings
 
