@@ -74,6 +74,18 @@ def test_a_subscription_to_a_venue_that_is_away_begins_when_it_is_there(
         asyncio.run(scenario(served, venue))
 
 
+def test_a_pair_whose_book_does_not_come_in_time_is_a_500_and_the_feed_goes_on_trying(
+    log: Database, tmp_path: Path
+) -> None:
+    with running(tmp_path) as venue, serving(log.app_dsn, venue.url, tmp_path) as served:
+        venue.kill()
+        with served.client() as http:
+            body = {"connector_name": "paper", "trading_pair": PAIR, "timeout": 1}
+            answer = http.post("/market-data/trading-pair/add", json=body)
+            assert (answer.status_code, answer.json()["code"]) == (500, "book_not_ready")
+            assert BOOK in http.get("/market-data/active-feeds").json()
+
+
 def test_a_feed_stops_when_nobody_listens_any_more(log: Database, tmp_path: Path) -> None:
     async def scenario(served: Served) -> None:
         with served.client() as http:
