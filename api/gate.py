@@ -11,7 +11,10 @@ from api.auth import Authenticator
 from api.errors import Failure
 from api.http import header
 from api.metrics import Metrics
+from api.origins import is_strangers
 from api.throttle import Buckets, retry_after
+
+_READING = frozenset({"GET", "HEAD"})
 
 
 class Gate:
@@ -27,8 +30,11 @@ class Gate:
         if needed is not None and scope.get("method") != "OPTIONS":
             state = scope["litestar_app"].state
             auth: Authenticator = state.auth
-            client = scope["client"]
-            caller = await auth.caller(header(scope, b"authorization"), client[0] if client else "")
+            client, given = scope["client"], header(scope, b"authorization")
+            if _is_forged(scope, given):
+                text = "A page of another origin may not do this: see CORS_ALLOW_ORIGINS."
+                raise Failure(403, text, "other_origin")
+            caller = await auth.caller(given, client[0] if client else "")
             if needed not in caller.scopes:
                 raise Failure(403, f"This needs the scope {needed!r}, which {caller.name} has not.")
             if not opt.get("is_never_throttled"):
@@ -42,3 +48,12 @@ class Gate:
         if status is not None:  # Failures are counted where they are answered.
             metrics: Metrics = scope["litestar_app"].state.metrics
             metrics.count(scope, status)
+
+
+def _is_forged(scope: Scope, authorization: bytes | None) -> bool:
+    """A browser may have added the password, and does not ask before it sends a plain form."""
+    if scope.get("method") in _READING or authorization is None:
+        return False
+    if authorization[:7].lower() == b"bearer ":
+        return False  # No browser adds these.
+    return is_strangers(scope, scope["litestar_app"].state.deps.settings)

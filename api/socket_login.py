@@ -4,10 +4,9 @@ The same Authenticator decides as for requests. A browser adds a password that i
 page of any origin, so a header counts only without an Origin, or with ours or an allowed one.
 """
 
-import re
 from base64 import b64encode
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from litestar.types import Scope
 
@@ -16,6 +15,7 @@ from api.auth import Authenticator, missing
 from api.deps import Caller
 from api.errors import Failure
 from api.http import header
+from api.origins import is_strangers
 
 _FIELDS_MAX = 20
 
@@ -24,8 +24,7 @@ def authorization(scope: Scope, settings: Settings) -> bytes | None:
     """What an Authorization header would say. Raises Failure 401 for a stranger's page."""
     given = header(scope, b"authorization")
     if given is not None:
-        origin = header(scope, b"origin")
-        if origin is not None and not _is_allowed(scope, settings, origin.decode("latin-1")):
+        if is_strangers(scope, settings):
             raise missing()
         return given
     asked = query(scope)
@@ -56,13 +55,3 @@ async def login(scope: Scope, settings: Settings, auth: Authenticator, needed: s
     if needed not in caller.scopes:
         raise Failure(403, f"This needs the scope {needed!r}, which {caller.name} has not.")
     return caller
-
-
-def _is_allowed(scope: Scope, settings: Settings, origin: str) -> bool:
-    host = header(scope, b"host") or b""
-    if urlsplit(origin).netloc.encode("latin-1", "replace").lower() == host.lower():
-        return True
-    pattern = settings.cors_allow_origin_regex
-    if pattern is not None and re.fullmatch(pattern, origin):
-        return True
-    return origin in settings.cors_allow_origins or "*" in settings.cors_allow_origins
