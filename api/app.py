@@ -1,5 +1,6 @@
 """The app factory: routes, error answers, limits, and what lives as long as the app."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -42,6 +43,7 @@ from api.errors import HANDLERS
 from api.gate import Gate
 from api.lists import Listing
 from api.market.quotes import quotes_of
+from api.market.warming import keep_warm
 from api.metrics import Metrics
 from api.presence import presence
 from api.throttle import Buckets
@@ -205,10 +207,13 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
     deps.feeds.start()
     app.state.metrics.sources += [deps.feeds.families, deps.sockets.families]
     await deps.asking.start()
+    warming = asyncio.create_task(keep_warm(deps), name="warming")
     try:
         async with presence(deps):
             yield
     finally:
+        warming.cancel()
+        await asyncio.gather(warming, return_exceptions=True)
         await deps.asking.close()
         await deps.tail.close()
         await deps.hub.close()

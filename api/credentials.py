@@ -104,6 +104,7 @@ def _checked(
     if connector_name not in known:
         text = f"{connector_name!r} cannot be traded through here; these can: {', '.join(known)}."
         raise Failure(400, text, "not_served")
+    deps_of(request).markets.warm([connector_name])  # Its first order need not wait for the rules.
     return checked(connector.config_map, given, place)
 
 

@@ -44,6 +44,7 @@ _encode = msgspec.json.Encoder().encode
 _SQL = queries.load("orders")
 _ID = re.compile(r"av[a-z2-7]{26}")
 _TRADE = {"scope": "trade"}
+_OF_THE_ACCOUNT = ("unknown_account", "unknown_connector", "kill_switch")
 
 
 @post(
@@ -104,6 +105,21 @@ async def _command(
     deps = deps_of(request)
     asked_quantity = amounts[0].value
     asked_price = None if amounts[1] is None else amounts[1].value
+    command = PlaceOrder(
+        asked.account_name,
+        asked.connector_name,
+        asked.trading_pair,
+        asked.trade_type,
+        asked.order_type,
+        asked_quantity,
+        asked_price,
+        asked.position_action,
+        order_id,
+        is_reduce_only=asked.position_action == "CLOSE" and is_perpetual(asked.connector_name),
+        open_orders_max=deps.settings.open_orders_max or None,
+    )
+    if deps.markets.are_awaited(asked.connector_name) and await _is_refused(deps, command):
+        return command
     quantity, price = asked_quantity, asked_price
     try:
         rule = await deps.markets.rule(asked.connector_name, asked.trading_pair)
@@ -112,22 +128,23 @@ async def _command(
         if not await is_received(deps, intended):
             raise untradable(intended, error) from None
     is_market = asked.order_type == "MARKET"
-    return PlaceOrder(
-        asked.account_name,
-        asked.connector_name,
-        asked.trading_pair,
-        asked.trade_type,
-        asked.order_type,
-        quantity,
-        price,
-        asked.position_action,
-        order_id,
-        asked_quantity if quantity != asked_quantity else None,
-        asked_price if price != asked_price else None,
+    return msgspec.structs.replace(
+        command,
+        quantity=quantity,
+        price=price,
+        asked_quantity=asked_quantity if quantity != asked_quantity else None,
+        asked_price=asked_price if price != asked_price else None,
         reference_price=await reference_price(request, asked) if is_market else None,
-        is_reduce_only=asked.position_action == "CLOSE" and is_perpetual(asked.connector_name),
-        open_orders_max=deps.settings.open_orders_max or None,
     )
+
+
+async def _is_refused(deps: Deps, command: PlaceOrder) -> bool:
+    """Whether the account may not place it at all: then nobody waits for a venue's rules."""
+    try:
+        await dry_run(deps, order.stream(command.client_order_id), command)
+    except Failure as failure:
+        return failure.body.get("code") in _OF_THE_ACCOUNT
+    return False
 
 
 def is_perpetual(connector: str) -> bool:

@@ -5,6 +5,7 @@ Rules that nobody has asked for in a while are dropped.
 """
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Collection, Iterator, Mapping
@@ -78,6 +79,19 @@ class Markets:
         if kept.read_at is None:
             await _first(connector, kept, wait_seconds or FIRST_WAIT_SECONDS)
         return kept.by_pair
+
+    def warm(self, connectors: Collection[str]) -> None:
+        """Begin to read rules that will be asked for soon; what has no venue is passed over."""
+        for name in connectors:
+            if name not in self._kept:
+                with contextlib.suppress(NoVenue):
+                    self._venues.check(name)
+                    self._keep(name)
+
+    def are_awaited(self, connector: str) -> bool:
+        """Whether there are such rules, and whoever asks now must wait for them."""
+        kept = self._kept.get(connector)
+        return self._venues.has(connector) and (kept is None or kept.read_at is None)
 
     def age_seconds(self, connector: str) -> float:
         """Of rules that were just answered."""

@@ -37,6 +37,9 @@ class Venues:
         self._making = Flights[_Open]()
         self._closing: set[asyncio.Task[None]] = set()
 
+    def has(self, name: str) -> bool:
+        return name in self.names
+
     def check(self, name: str) -> None:
         """Raise NoVenue for a connector that is unknown, or has nothing behind it here."""
         if name in self.names:

@@ -159,6 +159,16 @@ def test_rules_that_were_never_read_are_no_reason_to_guess(
         assert answer.headers["Retry-After"] == "1"
 
 
+def test_nobody_waits_for_the_rules_of_what_the_account_may_not_trade(
+    database: Callable[..., Database], seeded: Database, tmp_path: Path
+) -> None:
+    venues = {"paper": ScriptedVenue(EUR_USD), "okx": Silent()}
+    with running(database(template=seeded), tmp_path, venues) as live:
+        answer = live.place(connector_name="okx")
+        assert (answer.status_code, answer.json()["code"]) == (404, "unknown_connector")
+        assert live.place(connector_name="okx", account_name="nobody").status_code == 404
+
+
 class Silent(ScriptedVenue):
     async def trading_rules(self) -> tuple[()]:
         await asyncio.Event().wait()

@@ -52,6 +52,16 @@ async def until(check: Callable[[], bool]) -> None:
         await asyncio.sleep(0.002)
 
 
+def test_what_will_be_asked_for_is_read_before(play: Callable[..., None]) -> None:
+    async def scenario(markets: Markets, venue: ScriptedVenue) -> None:
+        assert markets.are_awaited("binance")
+        markets.warm(["binance", "a-venue-that-there-is-not"])
+        await until(lambda: not markets.are_awaited("binance"))
+        assert venue.asked["rules"] >= 1
+
+    play(scenario)
+
+
 def test_nothing_is_read_before_somebody_asks(play: Callable[..., None]) -> None:
     async def scenario(markets: Markets, venue: ScriptedVenue) -> None:
         await asyncio.sleep(0)

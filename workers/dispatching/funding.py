@@ -59,8 +59,7 @@ class FundingWatch:
 
     def wake(self) -> None:
         """The venue was away: payments may have been made meanwhile."""
-        if time.monotonic() > self._read_at + APART_SECONDS:
-            self._due.set()
+        self._due.set()
 
     async def run(self) -> None:
         """Until cancelled. The venue's faults are waited out; only the store's go up."""
@@ -71,6 +70,7 @@ class FundingWatch:
         while True:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._due.wait(), pause_seconds)
+                await asyncio.sleep(self._read_at + APART_SECONDS - time.monotonic())
             self._due.clear()
             pause_seconds = self._every_seconds
             try:
