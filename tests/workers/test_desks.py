@@ -14,6 +14,7 @@ from adapters.venues.port import (
     OrderRequest,
     VenueBusy,
     VenueOrder,
+    VenueRefused,
 )
 from commands.committer import Committer
 from domain import credential
@@ -189,6 +190,31 @@ def test_a_comparison_that_takes_for_ever_does_not_outlast_the_stop(
             lambda: venue.asked > 0 and on.order(name).status == "open",
         )
         assert venue.is_closed
+
+
+class Slow(Ledger):
+    """Takes one request after the other, and none that has waited for too long."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._turn = asyncio.Lock()
+
+    async def place(self, request: OrderRequest) -> VenueOrder:
+        async with self._turn:
+            if time.time_ns() // 1000 >= request.expires_at_us:
+                raise VenueRefused("request_expired", "too late to be sent")
+            await asyncio.sleep(QUICK.window_seconds / 10)
+            return self.take(request)
+
+
+def test_a_venue_slower_than_its_queue_is_sent_fewer_at_once(
+    migrated: Callable[[], Database],
+) -> None:
+    venue = Slow()
+    with stage(migrated()) as on:
+        names = [on.place(f"order {number}") for number in range(QUICK.in_flight_max)]
+        on.run_until(serving({"paper": venue}), lambda: len(venue.placed) == len(names))
+        assert sorted(venue.placed) == sorted(names)
 
 
 class Crowd:

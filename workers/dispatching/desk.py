@@ -18,6 +18,7 @@ from workers.dispatching.naming import Naming, command_id_in, remember
 from workers.dispatching.recording import Recorder
 
 ZERO = Decimal(0)
+ROOM_MAX = 64
 PAUSE_MAX_SECONDS = 120.0
 """Venues ban for minutes those who go on asking."""
 
@@ -49,6 +50,8 @@ class Desk:
         """Keys of the effects that are acted upon now."""
         self.is_idle = asyncio.Event()
         self.is_idle.set()
+        self.room = ROOM_MAX
+        """So many effects may be acted upon at once: as many as the venue takes in time."""
         self.reconciling = asyncio.Lock()
         self.on_change: Callable[[], None] = lambda: None
         """Called when holdings may be other than before: fills, the venue's word, a comparison."""
@@ -74,6 +77,14 @@ class Desk:
     @property
     def is_paused(self) -> bool:
         return time.monotonic() < self.paused_until
+
+    def was_in_time(self) -> None:
+        self.room = min(self.room + 1, ROOM_MAX)
+
+    def was_too_late(self) -> None:
+        """Requests wait for longer than they live, for a rate limit say: send fewer at once."""
+        self.room = max(self.room // 2, 1)
+        self.counts["sent_too_late"] += 1
 
     def heed(self, error: Exception) -> None:
         """Send nothing for a while where the venue asked for that; ever longer if it asks again."""

@@ -171,7 +171,7 @@ class Dispatcher:
         started: Counter[Place] = Counter()
         for effect in rows:
             place = (effect.account, effect.connector)
-            room = self._limits.in_flight_max - self._acting_at(place)
+            room = self._room_at(place)
             settled_at = self._settled.get(effect.key, (0,))[0]
             if effect.position > settled_at and room > 0 and effect.key not in self._acting:
                 self._start(effect)
@@ -187,7 +187,7 @@ class Dispatcher:
         free = [
             place
             for place, desk in self._desks.ours().items()
-            if len(desk.acting) < self._limits.in_flight_max
+            if self._room_at(place) > 0
             and retrying[place] < self._limits.retrying_max
             and not desk.is_paused
             and not desk.is_outdated
@@ -202,9 +202,11 @@ class Dispatcher:
             )
         return rows
 
-    def _acting_at(self, place: Place) -> int:
+    def _room_at(self, place: Place) -> int:
         desk = self._desks.open.get(place)
-        return len(desk.acting) if desk else 0
+        if desk is None:
+            return self._limits.in_flight_max
+        return min(self._limits.in_flight_max, desk.room) - len(desk.acting)
 
     def _start(self, effect: EffectRow) -> None:
         place = (effect.account, effect.connector)

@@ -70,6 +70,8 @@ async def _send(
         crashpoint("dispatcher-after-send")
         if refusal.code == _ALREADY_THERE:
             return False  # An earlier send did arrive: the resolver asks for it.
+        if refusal.code == _TOO_LATE:
+            desk.was_too_late()
         if refusal.code == _TOO_LATE or await _was_outdated(context, refusal):
             await desk.record(name, RecordNotFound(attempt), causation_id=causation_id)
             return True
@@ -85,6 +87,7 @@ async def _send(
         await desk.record(name, unknown, causation_id=causation_id)
         return False
     crashpoint("dispatcher-after-send")
+    desk.was_in_time()
     await desk.record_order(name, answer, causation_id=causation_id)
     crashpoint("dispatcher-after-record")
     desk.counts["placed"] += 1
