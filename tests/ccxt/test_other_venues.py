@@ -1,12 +1,13 @@
 """The adapter at venues that are poorer than Binance (see poor.py)."""
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from adapters.venues.ccxt.perpetual import CcxtPerpetualVenue
 from adapters.venues.ccxt.private import CcxtVenue
-from adapters.venues.port import VenueRefused, VenueTrade
+from adapters.venues.port import VenueRefused, VenueTrade, VenueUnreachable
 from tests.ccxt.poor import NOW_MS, OURS, PAIR, SYMBOL, Poor, order, play
 
 
@@ -27,6 +28,32 @@ def test_an_answer_with_a_number_alone_is_an_open_order(
         assert exchange.asked == ["order 1"]
 
     play(monkeypatch, exchange, scenario)
+
+
+@pytest.mark.parametrize("answer", [{"id": None}, {"id": ""}, {}, [], None, "ok"])
+def test_an_answer_that_names_no_order_proves_nothing(
+    monkeypatch: pytest.MonkeyPatch, answer: object
+) -> None:
+    """ccxt makes `id: None` of any JSON that comes with a status of 200."""
+
+    class Vague(Poor):
+        async def create_order(self, *about: Any) -> Any:
+            await super().create_order(*about)
+            return answer
+
+        async def fetch_closed_orders(self, _symbol: str) -> Any:
+            return [self.orders["1"] | {"id": None}]
+
+        async def fetch_open_orders(self, _symbol: str | None = None) -> Any:
+            return []
+
+    async def scenario(venue: CcxtVenue) -> None:
+        with pytest.raises(VenueUnreachable):
+            await venue.place(order())
+        with pytest.raises(VenueUnreachable):
+            await venue.order(PAIR, OURS)
+
+    play(monkeypatch, Vague(), scenario)
 
 
 def test_what_does_not_fit_a_contract_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -114,11 +114,12 @@ class CcxtVenue:
         """The order as the answer tells it; many venues answer a number and nothing else."""
         if found.get("status") is not None and found.get("amount") is not None:
             return self.known(found, market, request.client_order_id)
-        self._remember(request.pair, str(found["id"]), request.client_order_id)
+        number = reading.number_of_order(found)
+        self._remember(request.pair, number, request.client_order_id)
         now_us = reading.micros(found.get("timestamp")) or time.time_ns() // 1000
         return VenueOrder(
             client_order_id=request.client_order_id,
-            exchange_order_id=str(found["id"]),
+            exchange_order_id=number,
             pair=request.pair,
             side=request.side,
             order_type=request.order_type,
@@ -241,7 +242,7 @@ class CcxtVenue:
         the id of the cancel.
         """
         name = client_order_id or self.ours(str(found.get("clientOrderId") or ""))
-        self._remember(reading.pair_of(market), str(found["id"]), name)
+        self._remember(reading.pair_of(market), reading.number_of_order(found), name)
         return reading.order(found, market, name)
 
     def theirs(self, client_order_id: str) -> str:

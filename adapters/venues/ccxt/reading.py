@@ -64,6 +64,14 @@ def size_of(market: Mapping[str, Any]) -> Decimal:
     return number_or_none(market.get("contractSize")) or Decimal(1)
 
 
+def number_of_order(found: Mapping[str, Any]) -> str:
+    """The venue's. An answer without one tells of no order: ccxt makes None of what is missing."""
+    number = found.get("id")
+    if number is None or number == "":
+        raise ValueError("the venue's answer names no order")
+    return str(number)
+
+
 def order(found: Mapping[str, Any], market: Mapping[str, Any], client_order_id: str) -> VenueOrder:
     """`client_order_id` is ours, whatever the venue made of it."""
     size = size_of(market)
@@ -73,7 +81,7 @@ def order(found: Mapping[str, Any], market: Mapping[str, Any], client_order_id: 
     created = found.get("timestamp") or found.get("lastUpdateTimestamp")
     return VenueOrder(
         client_order_id=client_order_id,
-        exchange_order_id=str(found["id"]),
+        exchange_order_id=number_of_order(found),
         pair=pair_of(market),
         side=side(found["side"]),
         order_type=kind,
