@@ -95,7 +95,11 @@ def errors_of(
     kind: type[Struct], given: dict[str, Any], place: str, *, strict: bool
 ) -> list[dict[str, object]]:
     """Check field by field, so that every wrong one is named."""
-    errors = []
+    errors = [
+        _error("extra_forbidden", (place, name), "Extra inputs are not permitted", given[name])
+        for name in sorted(given.keys() - {f.encode_name for f in structs.fields(kind)})
+        if kind.__struct_config__.forbid_unknown_fields
+    ]
     for field in structs.fields(kind):
         if field.encode_name not in given:
             if field.default is NODEFAULT and field.default_factory is NODEFAULT:

@@ -1,4 +1,8 @@
-"""The shapes of what stops trading: limits, kill switches, and the closing of positions."""
+"""The shapes of what stops trading: limits, kill switches, and the closing of positions.
+
+A misspelt field is refused: without it the request would mean more than was asked for, all of a
+position, all accounts, no limit.
+"""
 
 from typing import Annotated, Literal
 
@@ -11,7 +15,7 @@ Count = Annotated[int, Meta(ge=0, le=1_000_000_000)]
 _NULL = Raw(b"null")
 
 
-class LimitsBody(Struct, frozen=True):
+class LimitsBody(Struct, frozen=True, forbid_unknown_fields=True):
     notional_per_order: NoAmount = field(default_factory=lambda: _NULL)
     open_orders: Count | None = None
     orders_per_minute: Count | None = None
@@ -31,7 +35,7 @@ class LimitsState(SetLimitsAnswer, frozen=True):
     set_at: str | None
 
 
-class SwitchBody(Struct, frozen=True):
+class SwitchBody(Struct, frozen=True, forbid_unknown_fields=True):
     account_name: Name | None = None
     """Null for all accounts."""
     reason: Text = ""
@@ -59,7 +63,7 @@ class SwitchList(Struct, frozen=True):
     data: list[SwitchState]
 
 
-class CloseBody(Struct, frozen=True):
+class CloseBody(Struct, frozen=True, forbid_unknown_fields=True):
     account_name: Name
     connector_name: Name
     trading_pair: Name

@@ -162,6 +162,7 @@ def test_a_limit_needs_a_price_and_the_market_takes_none(perpetual: Live) -> Non
         {"price": "1e99"},
         {"position_side": "UP"},
         {"order_type": 1},
+        {"quantity": "1"},  # Without an amount all of the position would be closed.
     ],
 )
 def test_bad_input_is_a_422(perpetual: Live, wrong: dict[str, Any]) -> None:

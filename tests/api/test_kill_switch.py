@@ -56,6 +56,17 @@ def test_there_is_no_switch_of_an_account_that_does_not_exist(live: Live) -> Non
     assert live.client.post(PATH, json={"account_name": "*"}).status_code == 422
 
 
+@pytest.mark.parametrize("path", [PATH, f"{PATH}/lift"])
+def test_a_misspelt_account_is_not_all_accounts(live: Live, path: str) -> None:
+    live.client.post(PATH, json={"account_name": "master_account"})
+    head = live.head()
+    answer = live.client.post(path, json={"account": "master_account"})
+    assert answer.status_code == 422
+    (error,) = answer.json()["detail"]
+    assert (error["type"], error["loc"]) == ("extra_forbidden", ["body", "account"])
+    assert live.head() == head
+
+
 def test_it_is_shown_since_when_by_whom_and_what_is_live(live: Live) -> None:
     live.project()
     (whole,) = live.client.get(PATH).json()["data"]

@@ -54,6 +54,7 @@ def test_without_limits_there_are_none(live: Live) -> None:
     "body",
     [
         {"open_orders": -1},
+        {"open_order": 1},  # Left out it would be no limit.
         {"open_orders": 1.5},
         {"orders_per_minute": "x"},
         {"notional_per_order": -1},
