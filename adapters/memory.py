@@ -22,6 +22,7 @@ class MemoryAppend:
         self._receipts: list[Receipt] = []
         self._tallies = dict(store.tallies)
         self._tallied = store.tallied
+        self._recounts = store.recounts
 
     def lock(self) -> Head:
         return self._store.head()
@@ -31,6 +32,9 @@ class MemoryAppend:
 
     def tallied(self) -> int:
         return self._tallied
+
+    def recounts(self) -> int:
+        return self._recounts
 
     def newer(
         self, versions: Mapping[str, int], tallies: Collection[str] = ()
@@ -63,10 +67,12 @@ class MemoryAppend:
 
     def drop_tallies(self) -> None:
         self._tallies.clear()
+        self._recounts += 1
 
     def commit(self) -> None:
         self._store.apply(self._events, self._receipts)
         self._store.tallies, self._store.tallied = self._tallies, self._tallied
+        self._store.recounts = self._recounts
 
 
 class MemoryStore:
@@ -76,6 +82,7 @@ class MemoryStore:
         self.leases: dict[str, int] = {}
         self.tallies: dict[str, bytes] = {}
         self.tallied = 0
+        self.recounts = 0
         self._recorder = POPOApplicationRecorder()
         self._log: list[Recorded] = []
         self._streams: dict[str, list[Recorded]] = {}

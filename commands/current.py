@@ -34,6 +34,7 @@ class Current:
         self._tallies: OrderedDict[str, _Cached] = OrderedDict()
         self._own_head = -1
         self._foreign_at = 0
+        self._recounts = 0
 
     def read(
         self, append: Append, requests: Sequence[Request], position: int
@@ -41,6 +42,9 @@ class Current:
         """Read what is missing in one statement, or two where a stream was not known at all."""
         if position != self._own_head:
             self._foreign_at = position  # Another process wrote: what is older is read again.
+        if append.recounts() != self._recounts:
+            self._recounts = append.recounts()
+            self._tallies.clear()  # A recount does not move the head.
         states, versions = self._states(requests)
         tallies: dict[str, Tally] = {}
         missing = self._tallies_of(requests, states, tallies)

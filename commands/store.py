@@ -20,6 +20,9 @@ class Append(Protocol):
     def tallied(self) -> int:
         """The position up to which tallies are counted: the head's, but for an older writer."""
 
+    def recounts(self) -> int:
+        """How often all tallies were dropped: those remembered from before count no more."""
+
     def newer(
         self, versions: Mapping[str, int], tallies: Collection[str] = ()
     ) -> tuple[Sequence[Recorded], Mapping[str, bytes]]:

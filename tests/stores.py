@@ -151,6 +151,7 @@ class WatchedAppend:
         self.receipts = append.receipts
         self.newer = append.newer
         self.tallied = append.tallied
+        self.recounts = append.recounts
         self.write_tallies = append.write_tallies
         self.drop_tallies = append.drop_tallies
         self.held = append.held

@@ -23,7 +23,7 @@ _CONTENT_ERRORS = (psycopg.DataError, psycopg.errors.ProgramLimitExceeded)
 _COLUMNS = """notification_id as position, originator_id as stream, originator_version as version,
     topic as tag, state as payload, metadata, seal"""
 _LOCK = f"""begin; select pg_advisory_xact_lock({LOG_LOCK});
-select position, seal, tallied from log_head"""
+select position, seal, tallied, recounts from log_head"""
 _RECEIPT_COLUMNS = """command_id, actor, kind, request_hash, stream, outcome, position, events,
     recorded_at_us, code, text"""
 _RECEIPTS = f"select {_RECEIPT_COLUMNS} from receipts where command_id = any(%b::text[])"
@@ -81,6 +81,7 @@ class PostgresAppend:
         self._connection = connection
         self._recorder = recorder
         self._tallied = 0
+        self._recounts = 0
 
     def lock(self) -> Head:
         self._cursor.execute(_LOCK)
@@ -88,11 +89,14 @@ class PostgresAppend:
         self._cursor.nextset()
         found = self._cursor.fetchone()
         head = _head(found and found[:2])
-        self._tallied = found[2] if found else 0
+        self._tallied, self._recounts = found[2:] if found else (0, 0)
         return head
 
     def tallied(self) -> int:
         return self._tallied
+
+    def recounts(self) -> int:
+        return self._recounts
 
     def receipts(self, command_ids: Sequence[str]) -> Mapping[str, Receipt]:
         return _receipts(self._connection, command_ids)
@@ -141,6 +145,7 @@ class PostgresAppend:
 
     def drop_tallies(self) -> None:
         self._cursor.execute("delete from tallies")
+        self._cursor.execute("update log_head set recounts = recounts + 1")
 
     def commit(self) -> None:
         self._connection.commit()

@@ -176,3 +176,18 @@ def test_a_lost_transaction_counts_nothing(opened: Opened) -> None:
         append.lock()
         append.write_tallies({of_account("main"): b'{"open_orders":99}'}, head.position)
     assert kept(opened.again()) == before
+
+
+def test_a_process_that_goes_on_writing_takes_what_was_counted_anew(opened: Opened) -> None:
+    run(opened.store, [*opening(), placing("av1")])
+    with opened.store.append() as append:
+        head = append.lock().position
+        append.write_tallies({of_account("main"): b'{"open_orders":77}'}, head)
+        append.commit()
+    with closing(Committer(opened.store)) as committer:
+        committer.execute(placing("av2"))
+        recount(opened.again())
+        committer.execute(placing("av3"))
+    account = kept(opened.store)[of_account("main")]
+    assert isinstance(account, AccountTally)
+    assert account.open_orders == 3
