@@ -17,6 +17,8 @@ from adapters.venues.connectors import connectors
 
 VERIFICATION = ".password_verification"
 _WORD = "HummingBot"
+_FILE_BYTES_MAX = 1 << 20
+_DEPTH_MAX = 16
 _SECRET = "SecretStr"  # noqa: S105 - the name of a type
 
 
@@ -77,9 +79,19 @@ def _read_file(file: Path, password: str) -> Fields:
 def _yaml(file: Path) -> dict[str, Any]:
     import yaml
 
+    if not file.is_file() or file.stat().st_size > _FILE_BYTES_MAX:
+        raise BadFolder(f"{file} is no file of at most {_FILE_BYTES_MAX} bytes.")
     try:
-        values = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        text = file.read_text(encoding="utf-8")
+        depth = 0
+        for event in yaml.parse(text):
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            depth -= isinstance(event, yaml.CollectionEndEvent)
+            # Either would cost without bound, and Hummingbot writes none.
+            if isinstance(event, yaml.AliasEvent) or depth > _DEPTH_MAX:
+                raise BadFolder(f"{file} has aliases, or nests deeper than {_DEPTH_MAX} levels.")
+        values = yaml.safe_load(text)
+    except (OSError, ValueError, RecursionError, yaml.YAMLError):
         raise BadFolder(f"{file} cannot be read as YAML.") from None
     if not isinstance(values, dict):
         raise BadFolder(f"{file} holds no fields.")

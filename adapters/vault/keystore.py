@@ -19,6 +19,8 @@ _SALT_BYTES = 16
 _IV_BYTES = 16
 _VERSION = 3
 _SCRYPT_MEMORY_MAX = 1 << 30
+_SCRYPT_WORK_MAX = 1 << 24  # Eight times what such files ask for.
+_ROUNDS_MAX = 10 * ROUNDS
 
 
 class WrongPassword(Exception):  # noqa: N818 - says what is so
@@ -74,8 +76,10 @@ def encrypt(password: str, text: str, rounds: int = ROUNDS) -> str:
     return msgspec.json.encode(_Keystore(crypto, _VERSION)).hex()
 
 
-def decrypt(password: str, encrypted: str) -> str:
+def decrypt(password: str, encrypted: object) -> str:
     """Raise WrongPassword or NoKeystore."""
+    if not isinstance(encrypted, str):
+        raise NoKeystore(f"It is no keystore of Hummingbot's: no text, {type(encrypted).__name__}.")
     try:
         store = msgspec.json.decode(bytes.fromhex(encrypted.strip()), type=_Keystore)
         crypto = store.crypto
@@ -83,7 +87,7 @@ def decrypt(password: str, encrypted: str) -> str:
         # Writers that take the counter for a number leave its leading zeros out.
         iv = _bytes(crypto.cipherparams.iv).rjust(_IV_BYTES, b"\0")
         key = _stretched(password, crypto.kdf, crypto.kdfparams)
-    except (ValueError, msgspec.DecodeError, MemoryError) as error:
+    except (ValueError, OverflowError, msgspec.DecodeError, MemoryError) as error:
         raise NoKeystore(f"It is no keystore of Hummingbot's: {error}.") from None
     if crypto.cipher != "aes-128-ctr" or store.version != _VERSION or len(iv) != _IV_BYTES:
         raise NoKeystore(
@@ -102,9 +106,11 @@ def _stretched(password: str, kdf: str, given: _KdfParams) -> bytes:
     salt = _bytes(given.salt)
     if given.dklen != _KEY_BYTES:
         raise ValueError(f"a key of {given.dklen} bytes instead of {_KEY_BYTES}")
+    if given.c > _ROUNDS_MAX or given.n * given.r * given.p > _SCRYPT_WORK_MAX:
+        raise ValueError("more work than any such file asks for")
     if kdf == "pbkdf2" and given.prf == "hmac-sha256" and given.c > 0:
         return hashlib.pbkdf2_hmac("sha256", password.encode(), salt, given.c, _KEY_BYTES)
-    if kdf == "scrypt":
+    if kdf == "scrypt" and min(given.n, given.r, given.p) > 0:
         return hashlib.scrypt(
             password.encode(),
             salt=salt,

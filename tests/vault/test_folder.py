@@ -87,6 +87,11 @@ BAD = {
     "binance.yml": ("connector: okx\n", "another connector"),
     "okx.yml": ("{{{", "cannot be read as YAML"),
     "bybit.yml": ("- a\n", "holds no fields"),
+    "gate_io.yml": ("gate_io_api_key: 12345\n", "no text, int"),
+    "htx.yml": ("a: &a [x]\nb: [*a, *a]\n", "aliases"),
+    "kucoin.yml": ("[" * 100_000, "nests deeper"),
+    "bitmart.yml": ("x: " + "9" * 5_000 + "\n", "cannot be read as YAML"),
+    "hyperliquid.yml": ("#" * 2_000_000, "at most"),
 }
 
 

@@ -97,6 +97,10 @@ def test_a_counter_without_its_leading_zeros_is_read() -> None:
         changed(kdfparams={"c": 0, "dklen": 32, "prf": "hmac-sha256", "salt": "00"}),
         changed(kdfparams={"c": 2, "dklen": 16, "prf": "hmac-sha256", "salt": "00"}),
         changed(kdfparams={"c": 2, "dklen": 32, "prf": "hmac-sha1", "salt": "00"}),
+        changed(kdfparams={"c": 2**31 - 1, "dklen": 32, "prf": "hmac-sha256", "salt": "00"}),
+        changed(kdfparams={"c": 2**70, "dklen": 32, "prf": "hmac-sha256", "salt": "00"}),
+        changed(kdf="scrypt", kdfparams={"n": 2, "r": 8, "p": 2**30, "dklen": 32, "salt": "00"}),
+        changed(kdf="scrypt", kdfparams={"n": -2, "r": 8, "p": 1, "dklen": 32, "salt": "00"}),
         changed(cipher="aes-256-cbc", kdfparams={**PUBLISHED["crypto"]["kdfparams"], "c": 1}),  # type: ignore[index]
         changed(cipherparams={"iv": "00" * 17}),
         hexed({**PUBLISHED, "version": 1}),
