@@ -6,6 +6,7 @@ whose trades have no order of their own, a time in milliseconds and the trades a
 
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -37,9 +38,13 @@ _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
 async def trades_since(
-    venue: "CcxtVenue", exchange: Exchange, cursor: str | None, pairs: Sequence[str], limit: int
+    venue: "CcxtVenue", cursor: str | None, pairs: Sequence[str], limit: int
 ) -> TradePage:
-    """One page out of all pairs; it has more when a pair filled what room was left for it."""
+    """One page out of all pairs; it has more when a pair filled what room was left for it.
+
+    Each pair is a call with a time limit of its own: a hundred pairs take longer than any call may.
+    """
+    await venue.line.call("lookup", _ready)
     places = {} if cursor is None else _decode(cursor)
     for pair in pairs:
         places.setdefault(pair, Place())
@@ -53,14 +58,20 @@ async def trades_since(
         if room <= 0:
             has_more = True
             break
-        page, is_full = await _page(venue, exchange, market, places[pair], room)
+        page, is_full = await venue.line.call(
+            "lookup", partial(_page, venue=venue, market=market, place=places[pair], room=room)
+        )
         told += page
         has_more = has_more or is_full
     return TradePage(trades=tuple(told), cursor=_encode(places).decode(), has_more=has_more)
 
 
+async def _ready(_exchange: Exchange) -> None:
+    """Its markets are known now."""
+
+
 async def _page(
-    venue: "CcxtVenue", exchange: Exchange, market: Market, place: Place, room: int
+    exchange: Exchange, *, venue: "CcxtVenue", market: Market, place: Place, room: int
 ) -> tuple[list[VenueTrade], bool]:
     """Read on from a place, and move it."""
     symbol = market["symbol"]
@@ -133,29 +144,34 @@ async def _named(
     venue: "CcxtVenue", exchange: Exchange, market: Market, found: Sequence[Mapping[str, Any]]
 ) -> list[VenueTrade]:
     """Read trades; orders whose client order id is not known are asked for."""
-    pair = reading.pair_of(market)
-    await _learn(venue, exchange, market, {str(trade["order"]) for trade in found})
-    read = [
-        reading.trade(trade, market, venue.name_of(pair, str(trade["order"])) or _NOBODY)
-        for trade in found
-    ]
+    names = await _names(venue, exchange, market, {str(trade["order"]) for trade in found})
+    read = [reading.trade(trade, market, names[str(trade["order"])]) for trade in found]
     return sorted(read, key=lambda trade: trade.sequence)
 
 
-async def _learn(venue: "CcxtVenue", exchange: Exchange, market: Market, numbers: set[str]) -> None:
+async def _names(
+    venue: "CcxtVenue", exchange: Exchange, market: Market, numbers: set[str]
+) -> dict[str, str]:
+    """Client order ids by the venue's numbers.
+
+    Of what is read only these are remembered: between two of them there may be more orders than
+    are remembered at all.
+    """
     pair, symbol = reading.pair_of(market), market["symbol"]
-    missing = {number for number in numbers if venue.name_of(pair, number) is None}
-    while missing:
+    known = {number: venue.name_of(pair, number) for number in numbers}
+    names = {number: name for number, name in known.items() if name is not None}
+    while missing := numbers - names.keys():
         first = min(missing, key=lambda number: (len(number), number))
         if venue.manner.pages_trades_by_id:
             found = await exchange.fetch_orders(symbol, None, _ORDERS_PAGE_MAX, {"orderId": first})
         else:
             found = await _one(exchange, first, symbol)
-        for order in found:
-            venue.remember(pair, str(order["id"]), str(order.get("clientOrderId") or ""))
-        if venue.name_of(pair, first) is None:
-            venue.remember(pair, first, _NOBODY)  # The venue has forgotten it.
-        missing = {number for number in missing if venue.name_of(pair, number) is None}
+        theirs = {str(order["id"]): str(order.get("clientOrderId") or "") for order in found}
+        for number in missing & theirs.keys():
+            names[number] = venue.remember(pair, number, theirs[number])
+        if first not in names:
+            names[first] = venue.remember(pair, first, _NOBODY)  # The venue has forgotten it.
+    return names
 
 
 async def _one(exchange: Exchange, number: str, symbol: str) -> list[Mapping[str, Any]]:

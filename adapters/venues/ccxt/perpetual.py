@@ -6,12 +6,14 @@ in hedge mode, where the venue itself lets an order reduce nothing but its own s
 
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
 
 from adapters.settings import Settings
 from adapters.venues.ccxt import reading
+from adapters.venues.ccxt.calling import Market
 from adapters.venues.ccxt.making import Exchange
 from adapters.venues.ccxt.paging import Place
 from adapters.venues.ccxt.private import CcxtVenue
@@ -118,31 +120,18 @@ class CcxtPerpetualVenue(CcxtVenue):
     async def funding_payments(
         self, cursor: str | None, pairs: Sequence[str], limit: int = 500
     ) -> FundingPage:
-        """Pages by time; the beginning is 30 days ago."""
-        return await self.line.call(
-            "other", lambda exchange: self._funding(exchange, cursor, pairs, limit)
-        )
-
-    async def _funding(
-        self, exchange: Exchange, cursor: str | None, pairs: Sequence[str], limit: int
-    ) -> FundingPage:
-        if not exchange.has.get("fetchFundingHistory"):
-            raise _not_here(self.traits.name, "telling funding payments")
+        """Pages by time; the beginning is 30 days ago. Each pair is a call of its own."""
         places = {} if cursor is None else _decode(cursor)
         for pair in pairs:
             places.setdefault(pair, Place(since_ms=time.time_ns() // 1_000_000 - _BEGINNING_MS))
         told: list[FundingPayment] = []
         has_more = False
+        await self.line.call("other", self._tells_funding)
         for pair in sorted(places):
             market, place = self.line.markets.get(pair), places[pair]
             if market is None:
                 continue
-            found = await exchange.fetch_funding_history(
-                market["symbol"], place.since_ms, _PAGE_MAX
-            )
-            read = sorted(
-                (reading.funding(one, market) for one in found), key=lambda one: one.paid_at_us
-            )
+            read = await self.line.call("other", partial(_paid, market=market, place=place))
             fresh = [one for one in read if one.payment_id not in place.told]
             room = limit - len(told)
             for one in fresh[:room]:
@@ -152,6 +141,16 @@ class CcxtPerpetualVenue(CcxtVenue):
             told += fresh[:room]
             has_more = has_more or bool(fresh)  # As pages of trades by time.
         return FundingPage(payments=tuple(told), cursor=_encode(places).decode(), has_more=has_more)
+
+    async def _tells_funding(self, exchange: Exchange) -> None:
+        if not exchange.has.get("fetchFundingHistory"):
+            raise _not_here(self.traits.name, "telling funding payments")
+
+
+async def _paid(exchange: Exchange, market: Market, place: Place) -> list[FundingPayment]:
+    """A page of a pair's payments, oldest first."""
+    found = await exchange.fetch_funding_history(market["symbol"], place.since_ms, _PAGE_MAX)
+    return sorted((reading.funding(one, market) for one in found), key=lambda one: one.paid_at_us)
 
 
 def _not_here(name: str, what: str) -> VenueRefused:

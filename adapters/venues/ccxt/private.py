@@ -184,9 +184,7 @@ class CcxtVenue:
         self, cursor: str | None, pairs: Sequence[str], /, limit: int = 500
     ) -> TradePage:
         self.pairs.update(pairs)
-        return await self.line.call(
-            "lookup", lambda exchange: paging.trades_since(self, exchange, cursor, pairs, limit)
-        )
+        return await paging.trades_since(self, cursor, pairs, limit)
 
     async def trades_of(self, pair: str, client_order_id: str) -> tuple[VenueTrade, ...]:
         seen = await self.order(pair, client_order_id)
