@@ -1,5 +1,7 @@
 """The dispatcher while a kill switch is engaged, at a venue with a ledger of its own."""
 
+import asyncio
+from collections import Counter
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -7,6 +9,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
+from adapters.postgres.connect import WRITER_OPTIONS, connect_async
 from adapters.venues.port import OrderRequest, VenueOrder
 from commands.codec import decode_metadata
 from domain.account import OpenAccount
@@ -17,6 +20,7 @@ from tests.messages import fill_of
 from tests.postgres_fixture import Database
 from tests.workers.stage import ACCOUNT, Ledger, Stage, serving, stage
 from workers.dispatching import switching
+from workers.projecting.projector import catch_up
 
 pytestmark = pytest.mark.postgres
 ENGAGE = EngageSwitch("*", "runaway")
@@ -123,3 +127,34 @@ def test_orders_are_sent_again_once_it_is_lifted(migrated: Callable[[], Database
         assert venue.placed == [after]
         tags = [event.tag for event in on.store.read_stream(stream(before))]
         assert tags == ["order.placed.v1", "order.cancel_requested.v1", "order.withdrawn.v1"]
+
+
+def test_what_is_placed_after_it_was_lifted_is_left_alone(
+    migrated: Callable[[], Database],
+) -> None:
+    with stage(migrated()) as on:
+        on.say("switch-*", ENGAGE, "engage")
+        catch_up(on.database.app_dsn)
+        placed: list[str] = []
+
+        class Late:
+            """The switch is lifted, and an order placed, just after somebody saw it engaged."""
+
+            def __init__(self, real: Any) -> None:
+                self._real = real
+
+            async def execute(self, query: str, *parameters: Any) -> Any:
+                found = await self._real.execute(query, *parameters)
+                if not placed:
+                    on.say("switch-*", LiftSwitch("*", "fixed"), "lift")
+                    placed.append(on.place("after"))
+                    catch_up(on.database.app_dsn)
+                return found
+
+        async def enforce() -> None:
+            async with await connect_async(on.database.app_dsn, WRITER_OPTIONS) as connection:
+                late: Any = Late(connection)
+                await switching.Switching(on.committer, Counter()).enforce(late, [ACCOUNT])
+
+        asyncio.run(enforce())
+        assert not on.order(placed[0]).is_cancel_requested

@@ -30,9 +30,10 @@ select key, account, position, correlation_id
 from open_effects
 where account = any(%s) and status <> 'new' and not is_cancel_requested
     and not key = any(%s)
+    and exists (select from switches s where s.is_engaged and s.key in (account, %s))
 order by position
 limit %s
-"""  # `new` is the status of what is no order
+"""  # `new` is the status of what is no order. A switch lifted meanwhile cancels nothing any more.
 Row = tuple[str, str, int, str]
 
 
@@ -57,7 +58,7 @@ class Switching:
         if not stopped:
             self._asked.clear()
             return
-        found = await connection.execute(_LIVE, (stopped, list(self._asked), PAGE_ORDERS))
+        found = await connection.execute(_LIVE, (stopped, list(self._asked), ALL, PAGE_ORDERS))
         rows: list[Row] = await found.fetchall()
         if not rows:
             self._asked.clear()  # What is live still in the rows and was asked for comes again.
