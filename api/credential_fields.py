@@ -16,6 +16,8 @@ from api.errors import Failure
 
 _object = Body(dict)
 _TEXT_MAX = 10_000
+_DIGITS_MAX = 18
+_WHOLE_BELOW = 10**_DIGITS_MAX
 _FINGERPRINT_BYTES = 8
 
 
@@ -96,11 +98,11 @@ def _truth(value: object) -> bool:
 
 
 def _whole(value: object) -> int:
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _WHOLE_BELOW:
         return value
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:  # noqa: PLR2004
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= _DIGITS_MAX:
         return int(value)
-    raise ValueError("it must be a whole number")
+    raise ValueError(f"it must be a whole number of at most {_DIGITS_MAX} digits")
 
 
 def fingerprint(key: bytes, fields: Fields) -> str:

@@ -40,6 +40,17 @@ WRONG: dict[str, tuple[str, Any, list[str]]] = {
         },
         ["use_auth_for_public_endpoints"],
     ),
+    "a whole number is one of no connector": (
+        "lighter",
+        {
+            "lighter_l1_address": CANARY,
+            "lighter_account_index": 10**4_000,
+            "lighter_api_key_index": -5,
+            "lighter_api_private_key": CANARY,
+            "lighter_account_limit": CANARY,
+        },
+        ["lighter_account_index", "lighter_api_key_index"],
+    ),
     "a choice is another": (
         "okx",
         {
