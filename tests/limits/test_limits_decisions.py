@@ -95,11 +95,11 @@ def test_the_bound_of_the_installation_holds_without_limits() -> None:
 
 
 def test_refusals_say_both_figures() -> None:
-    counted = AccountTally(open_orders=7, placed_in_minute=8)
+    counted = AccountTally(open_orders=7, minute=29_921_082, placed_in_minute=8)
     for limits, expected in (
         (limited("10"), ("50000", "10")),
         (limited(open_orders=5), ("7 open orders", "is 5")),
-        (limited(per_minute=6), ("8 orders", "is 6")),
+        (limited(per_minute=6), ("8 orders", "is 6", "the minute of 2026-11-21 12:42 UTC")),
     ):
         refused = str(given().guarded_by(*limits).counted(counted).when(PLACE).result)
         assert all(part in refused for part in expected), refused
