@@ -4,7 +4,6 @@ Decided under the log's lock on exact counts, so that not one too many passes. A
 set does not limit; orders that only reduce a position are not stopped.
 """
 
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import assert_never
 
@@ -91,14 +90,15 @@ def check(command: PlaceOrder, limits: Limits, tally: AccountTally) -> None:
     if limits.orders_per_minute is not None and tally.placed_in_minute >= limits.orders_per_minute:
         raise Refused(
             "orders_per_minute_limit",
-            f"Account {command.account!r} has placed {tally.placed_in_minute} orders in the minute "
-            f"of {_minute(tally)}; its limit is {limits.orders_per_minute}. Wait until that minute "
+            f"Account {command.account!r} has placed {tally.placed_in_minute} orders in "
+            f"{_minute(tally)}; its limit is {limits.orders_per_minute}. Wait until that minute "
             "is over. Where it is far ahead a clock was wrong: take the limit away until then.",
         )
 
 
 def _minute(tally: AccountTally) -> str:
-    return f"{datetime.fromtimestamp(60 * tally.minute, UTC):%Y-%m-%d %H:%M} UTC"
+    hour, minute = divmod(tally.minute % 1440, 60)
+    return f"the minute {hour:02}:{minute:02} UTC (number {tally.minute} since 1970)"
 
 
 def _check_notional(command: PlaceOrder, limit: Decimal) -> None:

@@ -99,7 +99,7 @@ def test_refusals_say_both_figures() -> None:
     for limits, expected in (
         (limited("10"), ("50000", "10")),
         (limited(open_orders=5), ("7 open orders", "is 5")),
-        (limited(per_minute=6), ("8 orders", "is 6", "the minute of 2026-11-21 12:42 UTC")),
+        (limited(per_minute=6), ("8 orders", "is 6", "12:42 UTC (number 29921082")),
     ):
         refused = str(given().guarded_by(*limits).counted(counted).when(PLACE).result)
         assert all(part in refused for part in expected), refused
