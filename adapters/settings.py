@@ -175,6 +175,15 @@ def load(
     return settings
 
 
+def without_secrets(environ: Mapping[str, str]) -> dict[str, str]:
+    """For programs that are not to know our keys and passwords; proxies may hold some too."""
+    return {
+        name: value
+        for name, value in environ.items()
+        if name not in SECRETS and not name.startswith("VENUE_")
+    }
+
+
 def _check_names(given: Mapping[str, str]) -> None:
     known = (*NAMES, *FILE_NAMES)
     for name in sorted(given):

@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 from adapters.postgres.installation import EmbeddedPostgresError
+from adapters.settings import without_secrets
 from adapters.spawn import spawn
 
 _OPTIONS = (
@@ -59,8 +60,12 @@ def address(folder: Path, user: tuple[int, int] | None) -> str:
 
 
 def environment() -> dict[str, str]:
-    """Return our environment without what would redirect Postgres' programs."""
-    return {k: v for k, v in os.environ.items() if not k.startswith(("PG", "LC_", "LANG"))}
+    """Return our environment without what would redirect Postgres' programs, and without secrets.
+
+    The key of the vault would lie where its rows do: whoever reads files through SQL reads both.
+    """
+    ours = without_secrets(os.environ)
+    return {k: v for k, v in ours.items() if not k.startswith(("PG", "LC_", "LANG"))}
 
 
 def complaint(output: str) -> str:

@@ -22,6 +22,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.postgres]
 
 START_SECONDS = 60.0
 STOP_SECONDS = 15.0
+SECRET = "c4nary-words"
 
 
 class Serve:
@@ -36,6 +37,7 @@ class Serve:
             "AVIARY_SEND_WINDOW_SECONDS": "1",
             "AVIARY_LEASE_SECONDS": "2",
             "AVIARY_RECONCILE_SECONDS": "1",
+            "CONFIG_PASSWORD": SECRET,
         }
         self.process = Process("serve", ["aviary", "serve"], self._environment, folder)
         self.client = HttpClient(int(self._environment["AVIARY_PORT"]))
@@ -124,6 +126,17 @@ def test_killed_as_a_whole_in_a_burst_it_comes_back_with_everything(served: Serv
     until(lambda: not served.unsettled(), "everything in flight settles", 60)
     assert served.orders() == set(sender.placed)
     assert served.run("verify") == 0
+
+
+def test_what_needs_no_secret_is_given_none(served: Serve) -> None:
+    """Neither the database nor the venue could tell what it does not know."""
+    served.start()
+    holders = {
+        next((word for word in ("postgres", "paper", "worker", "api") if word in line), "serve")
+        for process in served.tree()
+        if (line := " ".join(process.cmdline())) and SECRET in process.environ().values()
+    }
+    assert holders == {"serve", "worker", "api"}
 
 
 def _interrupted(served: Serve) -> tuple[int, float]:

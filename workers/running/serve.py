@@ -14,7 +14,7 @@ from typing import NoReturn
 from urllib.parse import urlsplit
 
 from adapters.postgres.embedded import EmbeddedPostgres
-from adapters.settings import Settings
+from adapters.settings import Settings, without_secrets
 from workers.running.child import Child, PostgresChild, Runnable
 from workers.running.database import Dsns, dsns_of, publish, withdraw
 from workers.running.names import PAPER_PORT
@@ -122,7 +122,7 @@ def _paper(settings: Settings, environment: dict[str, str]) -> Child:
     argv = paper_argv(settings, port)
     if sys.platform == "linux":
         argv += ["--exit-with-parent", str(os.getpid())]
-    return Child("paper", argv, environment | {"PAPER_TOKEN": token})
+    return Child("paper", argv, without_secrets(environment) | {"PAPER_TOKEN": token})
 
 
 def paper_argv(settings: Settings, port: int) -> list[str]:
@@ -144,10 +144,10 @@ def become_paper(settings: Settings) -> NoReturn:
     """Be the venue alone, at the port of its address."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     port = urlsplit(settings.paper_url or "").port or PAPER_PORT
-    os.environ["PAPER_TOKEN"] = settings.paper_token or ""
+    environment = without_secrets(os.environ) | {"PAPER_TOKEN": settings.paper_token or ""}
     sys.stderr.write(f"The paper venue listens at {settings.paper_host}:{port}\n")
     argv = [*paper_argv(settings, port), "--host", settings.paper_host]
-    os.execv(sys.executable, argv)  # noqa: S606 - our own program
+    os.execve(sys.executable, argv, environment)  # noqa: S606 - our own program
 
 
 def _free_port() -> int:
