@@ -1,6 +1,7 @@
 """Venues where "not there" proves nothing: no order is sent again but on somebody's word."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 
 import pytest
@@ -10,7 +11,8 @@ from adapters.venues.port import OrderRequest, UserUpdate, VenueOrder, VenueUnre
 from domain.order import stream
 from domain.order_messages import AllowResend, CancelOrder
 from tests.postgres_fixture import Database
-from tests.workers.stage import TRAITS, Ledger, serving, stage
+from tests.workers import stage as staging
+from tests.workers.stage import QUICK, TRAITS, Ledger, serving, stage
 
 pytestmark = pytest.mark.postgres
 UNPROVEN = structs.replace(TRAITS, has_request_expiry=False)
@@ -81,3 +83,60 @@ def test_an_order_of_unknown_outcome_that_is_to_be_cancelled_ends_on_somebodys_w
         on.say(stream(name), AllowResend(), "resend")
         on.run_until(serving({"paper": venue}), lambda: on.order(name).status == "cancelled")
         assert venue.sent == 1
+
+
+class Silent(Ledger):
+    """Answers no order but the first, and does as it is told of that one."""
+
+    def __init__(self) -> None:
+        super().__init__(UNPROVEN)
+        self.sent = 0
+        self.lookups: Counter[str] = Counter()
+
+    async def place(self, request: OrderRequest) -> VenueOrder:
+        self.sent += 1
+        if self.sent > 1:
+            raise VenueUnreachable("timeout")
+        return self.take(request)
+
+    async def cancel(self, _pair: str, client_order_id: str) -> VenueOrder:
+        order = structs.replace(self.orders[client_order_id], status="cancelled")
+        self.orders[client_order_id] = order
+        return order
+
+    async def order(self, pair: str, client_order_id: str) -> VenueOrder | None:
+        self.lookups[client_order_id] += 1
+        return await super().order(pair, client_order_id)
+
+    async def updates(self) -> AsyncIterator[UserUpdate]:
+        await asyncio.Event().wait()
+        yield  # type: ignore[misc]  # never reached
+
+
+def test_outcomes_that_stay_unknown_hold_up_new_orders_and_nothing_else(
+    migrated: Callable[[], Database], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor are they asked for without a pause; so many were, at the same rate, for ever."""
+    quick = structs.replace(QUICK, in_flight_max=4, retrying_max=8, retry_max_seconds=60.0)
+    monkeypatch.setattr(staging, "QUICK", quick)
+    venue = Silent()
+    with stage(migrated()) as on:
+        resting = on.place("resting")
+        on.run_until(serving({"paper": venue}), lambda: on.order(resting).status == "open")
+        lost = [on.place(f"lost {number}") for number in range(16)]
+
+        said, asked_often = False, 4
+
+        def is_cancelled() -> bool:
+            nonlocal said
+            unknown = [name for name in lost if on.order(name).status == "unknown"]
+            if len(unknown) < quick.retrying_max:
+                return False
+            if not said and min(venue.lookups[name] for name in unknown) > asked_often:
+                on.say(stream(resting), CancelOrder(), "cancel")
+                said = True
+            return on.order(resting).status == "cancelled"
+
+        on.run_until(serving({"paper": venue}), is_cancelled)
+        assert Counter(on.order(name).status for name in lost) == {"unknown": 8, "requested": 8}
+        assert max(venue.lookups.values()) < 2 * min(venue.lookups.values())

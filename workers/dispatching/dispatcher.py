@@ -47,7 +47,7 @@ class DispatcherLimits(Struct, frozen=True):
     in_flight_max: int = 64
     """Effects of one desk that are acted upon at once."""
     retrying_max: int = 256
-    """With so many of its effects waiting to be tried again, a desk begins nothing new."""
+    """With so many of its effects waiting to be tried again, a desk sends no new orders."""
     funding_seconds: float = 3600.0
     """Between two looks for funding payments."""
     retry_first_seconds: float = 0.5
@@ -158,7 +158,7 @@ class Dispatcher:
 
     def _pause_seconds(self) -> float:
         now = time.monotonic()
-        waits = [retry.at - now for retry in self._retries.values()]
+        waits = [retry.at - now for retry in self._retries.values() if retry.at > now]
         return max(0.01, min([0.5, *waits]))
 
     async def _start_due(self) -> bool:
@@ -167,7 +167,7 @@ class Dispatcher:
         self._forget_settled(now)
         waiting = [key for key, retry in self._retries.items() if retry.at > now]
         without = [*self._acting, *waiting]
-        rows = await self._due(without)
+        rows, held = await self._due(without)
         started: Counter[Place] = Counter()
         for effect in rows:
             place = (effect.account, effect.connector)
@@ -176,31 +176,33 @@ class Dispatcher:
             if effect.position > settled_at and room > 0 and effect.key not in self._acting:
                 self._start(effect)
                 started[place] += 1
-        for key in [key for key, retry in self._retries.items() if retry.at <= now]:
-            if key not in self._acting:
+        seen = {effect.key for effect in rows}
+        for key, retry in list(self._retries.items()):
+            is_due = retry.at <= now and key not in self._acting
+            if is_due and key not in seen and retry.place not in held:
                 del self._retries[key]  # Nothing is owed any more.
         return any(count >= self._limits.in_flight_max for count in started.values())
 
-    async def _due(self, without: Sequence[str]) -> list[EffectRow]:
-        """What is due, of desks with room and of the few effects that need no desk."""
+    async def _due(self, without: Sequence[str]) -> tuple[list[EffectRow], set[Place]]:
+        """What is due, where there is room or no desk is needed; and which desks may owe more."""
         retrying = Counter(retry.place for retry in self._retries.values())
-        free = [
-            place
-            for place, desk in self._desks.ours().items()
-            if self._room_at(place) > 0
-            and retrying[place] < self._limits.retrying_max
-            and not desk.is_paused
-            and not desk.is_outdated
-        ]
+        ours = self._desks.ours()
+        free = {
+            place: retrying[place] < self._limits.retrying_max
+            for place, desk in ours.items()
+            if self._room_at(place) > 0 and not desk.is_paused and not desk.is_outdated
+        }
         # Settled rows wait for the projector: they are fetched beyond the limit and passed over.
         limit = self._limits.in_flight_max + len(self._settled)
         now_us, connection = sending.now_us(), self._connection
         rows = await effects.due(connection, now_us, free, without, limit) if free else []
+        found = Counter((effect.account, effect.connector) for effect in rows)
+        held = {place for place in ours if place not in free or found[place] >= limit}
         if self._desks.leases:
             rows += await effects.due_anywhere(
                 connection, now_us, list(self._desks.leases), NEED_NO_DESK, without, limit
             )
-        return rows
+        return rows, held
 
     def _room_at(self, place: Place) -> int:
         desk = self._desks.open.get(place)

@@ -1,6 +1,6 @@
 """Reads what a dispatcher goes by: who may trade where, what is owed, what rests at a venue."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -12,7 +12,8 @@ from projections.effect import EffectRow
 # another's.
 _DUE = """
 select row_to_json(due)::text
-from unnest(%(accounts)s::text[], %(connectors)s::text[]) as ours (account, connector)
+from unnest(%(accounts)s::text[], %(connectors)s::text[], %(take_orders)s::boolean[])
+    as ours (account, connector, takes_orders)
 cross join lateral (
     select t.*
     from open_effects t
@@ -20,6 +21,7 @@ cross join lateral (
         and t.account = ours.account
         and t.connector = ours.connector
         and due_us <= %(now_us)s
+        and (ours.takes_orders or kind <> 'place')
         and not key = any(%(without)s)
     order by due_us
     limit %(limit)s
@@ -41,7 +43,13 @@ with recursive places as (
         limit 1
     ) as next
 )
-select account, connector from places
+select account, connector, exists (
+    select from open_effects t
+    where t.account = places.account
+        and t.connector = places.connector
+        and (kind is null or kind <> all(%(deskless)s))
+)
+from places
 """
 # As `credential.may_trade` says: a credential in force, or a connector that came with the account
 # and was not taken away since.
@@ -79,9 +87,12 @@ Place = tuple[str, str]
 """Account and connector."""
 
 
-async def owing(connection: psycopg.AsyncConnection[Any]) -> list[Place]:
-    """Where something is open."""
-    return await (await connection.execute(_OWING)).fetchall()
+async def owing(
+    connection: psycopg.AsyncConnection[Any], deskless: Sequence[str]
+) -> dict[Place, bool]:
+    """Where something is open, and whether anything there is of a kind that needs a desk."""
+    found = await connection.execute(_OWING, {"deskless": list(deskless)})
+    return {(account, connector): needs async for account, connector, needs in found}
 
 
 async def standing(connection: psycopg.AsyncConnection[Any]) -> dict[Place, str]:
@@ -115,19 +126,20 @@ async def due_anywhere(
 async def due(
     connection: psycopg.AsyncConnection[Any],
     now_us: int,
-    desks: Sequence[Place],
+    desks: Mapping[Place, bool],
     without: Sequence[str],
     limit: int,
 ) -> list[EffectRow]:
     """What these should act on now, `limit` of each at most, the longest due first.
 
-    Without the named keys.
+    Without the named keys, and without orders to be placed where a desk's value is False.
     """
     found = await connection.execute(
         _DUE,
         {
             "accounts": [account for account, _ in desks],
             "connectors": [connector for _, connector in desks],
+            "take_orders": list(desks.values()),
             "now_us": now_us,
             "without": list(without),
             "limit": limit,
