@@ -46,6 +46,9 @@ class Aggregate(Struct, frozen=True):
     topic: str
     """The last word of its Kafka topic's name."""
     counting: Counting | None = None
+    is_long: bool = False
+    """Its streams grow for as long as there is trading: what is not known of one is folded before
+    the log's lock is taken."""
 
 
 def _no_guards(_command: object) -> tuple[str, ...]:
@@ -123,6 +126,7 @@ AGGREGATES: Mapping[str, Aggregate] = {
         position.routing,
         "positions",
         Counting(counting.position_keys, counting.position_touched, counting.position_evolve),
+        is_long=True,
     ),
     "reconciliation": Aggregate(
         reconciliation.Reconciliation(),

@@ -146,6 +146,7 @@ class Committer:
 
     def _commit(self, batch: list[_Pending]) -> Sequence[Result]:
         requests = [pending.request for pending in batch]
+        self._current.warm(self._store, requests)
         crashpoint("before-lock")
         with self._store.append() as append:
             head = append.lock()

@@ -14,11 +14,13 @@ from msgspec import Struct
 from commands.catalogue import aggregate_of
 from commands.decisions import Folded, fold
 from commands.request import Request
-from commands.store import Append
+from commands.store import Append, Store
 from domain import tally
 from domain.tally import Tally
 
 States = dict[str, Folded | Exception]
+WARM_EVENTS = 2000
+_NEVER = -1
 
 
 class _Cached(Struct):
@@ -35,6 +37,24 @@ class Current:
         self._own_head = -1
         self._foreign_at = 0
         self._recounts = 0
+
+    def warm(self, store: Store, requests: Iterable[Request]) -> None:
+        """Fold long streams that are not known, page by page, while others may still write.
+
+        Under the lock it would stop everybody, and a session that is silent for 2 s is cut.
+        """
+        for stream in {request.stream for request in requests}:
+            if stream in self._streams or not aggregate_of(stream).is_long:
+                continue
+            states: States = {stream: Folded(0, aggregate_of(stream).initial)}
+            while isinstance(folded := states[stream], Folded):
+                events = store.read_stream(stream, folded.version, WARM_EVENTS)
+                fold(states, events)
+                if len(events) < WARM_EVENTS:
+                    break  # What comes from here on is read under the lock.
+            folded = states[stream]
+            if isinstance(folded, Folded):
+                self._keep(self._streams, stream, folded, _NEVER)
 
     def read(
         self, append: Append, requests: Sequence[Request], position: int
