@@ -1,5 +1,6 @@
 """The adapter at venues that are poorer than Binance (see poor.py)."""
 
+import asyncio
 from decimal import Decimal
 from typing import Any
 
@@ -205,3 +206,24 @@ def test_a_venue_that_cannot_tell_its_position_mode(monkeypatch: pytest.MonkeyPa
             assert caught.value.code == "not_supported"
 
     play(monkeypatch, exchange, scenario, "bybit_perpetual")
+
+
+def test_orders_that_wait_for_the_position_mode_ask_for_it_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """At Binance the answer weighs as much as seven orders, and all wait for one rate limit."""
+
+    class TellsMode(Poor):
+        async def fetch_position_mode(self, _symbol: str) -> dict[str, bool]:
+            self.asked.append("mode")
+            await asyncio.sleep(0.01)
+            return {"hedged": False}
+
+    exchange = TellsMode()
+    exchange.has["fetchPositionMode"] = True
+
+    async def scenario(venue: CcxtVenue) -> None:
+        await asyncio.gather(*(venue.place(order(f"{OURS[:-1]}{n}")) for n in range(5)))
+        assert (len(exchange.orders), exchange.asked) == (5, ["mode"])
+
+    play(monkeypatch, exchange, scenario, "binance_perpetual")

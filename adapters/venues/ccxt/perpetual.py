@@ -4,6 +4,7 @@ CLOSE only ever makes a position smaller: reduce-only in one-way mode, the oppos
 in hedge mode, where the venue itself lets an order reduce nothing but its own side.
 """
 
+import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -40,6 +41,8 @@ class CcxtPerpetualVenue(CcxtVenue):
 
         Anybody may change it at the venue, which then refuses our orders.
         """
+        self._asking_mode = asyncio.Lock()
+        """Held by the one who asks for all: at Binance the answer costs as much as seven orders."""
 
     async def place(self, request: OrderRequest) -> Any:
         try:
@@ -50,9 +53,10 @@ class CcxtPerpetualVenue(CcxtVenue):
             raise
 
     async def terms(self, exchange: Exchange, request: OrderRequest) -> dict[str, Any]:
-        if self._mode is None:
-            can_ask = exchange.has.get("fetchPositionMode")
-            self._mode = await self._ask_mode(exchange) if can_ask else "ONEWAY"
+        async with self._asking_mode:
+            if self._mode is None:
+                can_ask = exchange.has.get("fetchPositionMode")
+                self._mode = await self._ask_mode(exchange) if can_ask else "ONEWAY"
         terms = await super().terms(exchange, request)
         if request.position_action == "CLOSE":
             terms["reduceOnly"] = True
