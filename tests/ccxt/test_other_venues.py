@@ -219,6 +219,9 @@ def test_orders_that_wait_for_the_position_mode_ask_for_it_once(
             await asyncio.sleep(0.01)
             return {"hedged": False}
 
+        def nonce(self) -> int:
+            return NOW_MS
+
     exchange = TellsMode()
     exchange.has["fetchPositionMode"] = True
 
