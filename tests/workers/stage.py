@@ -194,9 +194,11 @@ class Stage(Struct, frozen=True):
         assert isinstance(state, Order)
         return state
 
-    def run_until(self, make_venue: "MakeVenue", is_done: Callable[[], bool]) -> str:
+    def run_until(
+        self, make_venue: "MakeVenue", is_done: Callable[[], bool], pulse: Pulse | None = None
+    ) -> str:
         """Run projector and dispatcher until a fact holds; answers what the latter last said."""
-        pulse = Pulse("dispatcher")
+        pulse = Pulse("dispatcher") if pulse is None else pulse
         asyncio.run(self._run(make_venue, is_done, pulse))
         return pulse.state
 

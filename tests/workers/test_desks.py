@@ -11,20 +11,23 @@ from msgspec import structs
 
 from adapters.memory import MemoryStore
 from adapters.venues.port import (
+    Access,
     OrderRequest,
     VenueBusy,
     VenueOrder,
     VenueRefused,
+    VenueUnreachable,
 )
 from commands.committer import Committer
 from domain import credential
 from domain.account import AddConnector, OpenAccount
-from domain.credential import DeleteCredential
+from domain.credential import DeleteCredential, OfferCredential
 from tests.postgres_fixture import Database
 from tests.workers.stage import ACCOUNT, QUICK, TRAITS, Ledger, serving, stage
 from workers.dispatching.desk import Desk
 from workers.dispatching.desks import OPENINGS_MAX
 from workers.dispatching.recording import Recorder
+from workers.running.pulse import Pulse
 
 pytestmark = pytest.mark.postgres
 CONNECTOR = "binance"
@@ -83,7 +86,7 @@ def test_another_credential_makes_another_venue_once_the_calls_of_the_old_one_ha
 def test_without_a_credential_orders_wait_and_the_worker_says_so(
     migrated: Callable[[], Database],
 ) -> None:
-    venue = Ledger()
+    venue, pulse = Ledger(), Pulse("dispatcher")
     with stage(migrated()) as on:
         on.accept_credential(CONNECTOR, "only")
         on.place("waits", CONNECTOR)
@@ -91,10 +94,35 @@ def test_without_a_credential_orders_wait_and_the_worker_says_so(
         on.say(credential.stream(ACCOUNT, CONNECTOR), gone, "delete")
         sent, paper = on.place("goes"), Ledger()
         state = on.run_until(
-            serving({CONNECTOR: venue, "paper": paper}), lambda: bool(paper.placed)
+            serving({CONNECTOR: venue, "paper": paper}),
+            lambda: bool(paper.placed) and pulse.state != "running",
+            pulse,
         )
         assert (paper.placed, venue.placed) == ([sent], [])
         assert state == f"no credential: {ACCOUNT}/{CONNECTOR}"
+
+
+class Away(Ledger):
+    asked = 0
+
+    async def access(self) -> Access:
+        self.asked += 1
+        raise VenueUnreachable("away")
+
+
+def test_a_credential_that_waits_for_its_venue_makes_nobody_unready(
+    migrated: Callable[[], Database],
+) -> None:
+    with stage(migrated()) as on:
+        offer = OfferCredential(ACCOUNT, CONNECTOR, "waits", "print")
+        on.say(credential.stream(ACCOUNT, CONNECTOR), offer, "offer")
+        paper, away = Ledger(), Away()
+        on.place("goes")
+        state = on.run_until(
+            serving({CONNECTOR: away, "paper": paper}),
+            lambda: bool(paper.placed) and away.asked > 1,
+        )
+        assert state == "running"
 
 
 def test_a_venue_that_hangs_holds_up_no_other(migrated: Callable[[], Database]) -> None:

@@ -21,6 +21,7 @@ from workers.dispatching import effects
 from workers.dispatching.context import Outside
 from workers.dispatching.desk import Desk
 from workers.dispatching.effects import Place
+from workers.dispatching.handlers import NEED_NO_DESK
 from workers.dispatching.naming import Naming
 from workers.dispatching.recording import Recorder
 
@@ -55,8 +56,8 @@ class Desks:
         self.leases: dict[str, int] = {}
         self.missing: dict[Place, str] = {}
         """Why orders of these wait: in the words of `/ready`."""
-        self.owing: list[Place] = []
-        """All with open effects, whoever's they are."""
+        self.owing: dict[Place, bool] = {}
+        """All with open effects, whoever's they are, and whether these need a desk."""
         self._committer = committer
         self._outside = outside
         self._names = names
@@ -97,8 +98,8 @@ class Desks:
         if now < self._looked_at + LOOK_SECONDS:
             return
         self._looked_at = now
-        self.owing = await effects.owing(connection)
-        is_new = not set(self.owing) <= self._standing.keys() | self.missing.keys()
+        self.owing = await effects.owing(connection, NEED_NO_DESK)
+        is_new = not self._wanting() <= self._standing.keys() | self.missing.keys()
         is_old = any(desk.is_outdated for desk in self.open.values())
         if is_new or is_old or now > self._standing_at + STANDING_SECONDS:
             self._standing = await effects.standing(connection)
@@ -126,13 +127,18 @@ class Desks:
         self.leases = await take_leases(connection, accounts, self._holder, self._lease_seconds)
         self._leased_at = taken_at
 
+    def _wanting(self) -> set[Place]:
+        """An offered credential waits for its venue without a desk, and nothing waits for it."""
+        return {place for place, needs_desk in self.owing.items() if needs_desk}
+
     def _note_missing(self) -> None:
-        for place in self.owing:
+        wanting = self._wanting()
+        for place in wanting:
             if place not in self._standing:
                 self.missing[place] = NO_CREDENTIAL
         for place in list(self.missing):
             # What came with the account is missed only where something is owed.
-            is_over = place not in self.owing and not self._standing.get(place)
+            is_over = place not in wanting and not self._standing.get(place)
             if is_over or place in self.open or place[0] not in self.leases:
                 del self.missing[place]
 
