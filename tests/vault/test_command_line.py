@@ -11,7 +11,7 @@ from adapters.postgres.log import PostgresLog
 from adapters.settings import Settings
 from adapters.vault import hummingbot, keystore
 from adapters.vault.fields import Fields
-from adapters.vault.vault import Vault
+from adapters.vault.vault import Owner, Sealer, Vault
 from commands.committer import Committer
 from commands.request import from_worker
 from domain import credential
@@ -153,6 +153,25 @@ def test_an_account_without_credentials_is_not_exported(stage: Stage) -> None:
     said = stage.run("export", stage.folder / "out", "--account", MAIN)
     assert (said.exit_code, "no credential in force" in said.output) == (1, True)
     assert not (stage.folder / "out").exists()
+
+
+def test_what_was_sealed_under_the_old_key_meanwhile_is_said(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    former, rotate = stage.settings, Vault.rotate
+    Sealer(stage.dsn, former).seal("first", MAIN, "binance", BINANCE)
+    stage.settings = structs.replace(former, master_key=b"n" * 32, old_master_keys=(b"o" * 32,))
+
+    def slow(vault: Vault) -> Iterator[Owner]:
+        yield from rotate(vault)
+        Sealer(stage.dsn, former).seal("late", MAIN, "okx", OKX)
+
+    monkeypatch.setattr(Vault, "rotate", slow)
+    said = stage.run("rotate")
+    assert (said.exit_code, "1 secrets moved, and 1 came" in said.output) == (1, True)
+    monkeypatch.setattr(Vault, "rotate", rotate)
+    again = stage.run("rotate")
+    assert (again.exit_code, "all are under" in again.output) == (0, True)
 
 
 def test_the_list_tells_which_key_each_is_under_and_a_rotation_moves_them(stage: Stage) -> None:

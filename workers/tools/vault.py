@@ -76,6 +76,14 @@ def _rotate(settings: Settings) -> None:
             err.print(str(error), style="red", markup=False)
             raise typer.Exit(1) from error
         newest = vault.keys().newest.id
+        left = sum(kept.master_key_id != newest for kept in vault.kept())
+    if left:
+        text = (
+            f"{count} secrets moved, and {left} came under another master key meanwhile. Give "
+            "every API process the new one, then run this again."
+        )
+        err.print(text, style="red", markup=False)
+        raise typer.Exit(1)
     err.print(f"{count} secrets moved; all are under the master key {newest}.", markup=False)
 
 
