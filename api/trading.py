@@ -34,7 +34,7 @@ from api.submitting import (
 )
 from commands.codec import decode_recorded
 from commands.request import client_order_id_of
-from domain import order
+from domain import limits, order
 from domain.log import StoreUnavailable
 from domain.order_messages import CancelOrder, OrderPlaced, PlaceOrder
 from projections import queries
@@ -127,14 +127,14 @@ async def _command(
     except (NotTradable, RulesUnknown) as error:
         if not await is_received(deps, intended):
             raise untradable(intended, error) from None
-    is_market = asked.order_type == "MARKET"
+    needs_reference = limits.needs_reference(asked.order_type, asked.trade_type)
     return msgspec.structs.replace(
         command,
         quantity=quantity,
         price=price,
         asked_quantity=asked_quantity if quantity != asked_quantity else None,
         asked_price=asked_price if price != asked_price else None,
-        reference_price=await reference_price(request, asked) if is_market else None,
+        reference_price=await reference_price(request, asked) if needs_reference else None,
     )
 
 

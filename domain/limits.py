@@ -13,7 +13,7 @@ from domain.account import Account
 from domain.account import stream as account_stream
 from domain.amounts import times
 from domain.log import Routing
-from domain.order_messages import PlaceOrder
+from domain.order_messages import OrderType, PlaceOrder, Side
 from domain.refusal import Refused
 from domain.tally import AccountTally
 
@@ -102,21 +102,26 @@ def _minute(tally: AccountTally) -> str:
 
 
 def _check_notional(command: PlaceOrder, limit: Decimal) -> None:
-    price = command.reference_price if command.price is None else command.price
-    if price is None:
+    for price in (command.price, command.reference_price):
+        if price is not None and (notional := times(command.quantity, price)) > limit:
+            raise Refused(
+                "notional_limit",
+                f"{command.quantity} {command.pair} at {price} is worth {notional}; the limit of "
+                f"account {command.account!r} is {limit} an order.",
+            )
+    if needs_reference(command.order_type, command.side) and command.reference_price is None:
         raise Refused(
             "price_unknown",
-            f"Account {command.account!r} has a limit of {limit} an order, and what a "
+            f"Account {command.account!r} has a limit of {limit} an order, and what this "
             f"{command.order_type} order of {command.quantity} {command.pair} is worth cannot be "
-            "told: its venue gave no price. Try again, or place a LIMIT order.",
+            "told: its venue gave no price. Try again, or place one that trades at its own price "
+            "or below: LIMIT to buy, LIMIT_MAKER to sell.",
         )
-    notional = times(command.quantity, price)
-    if notional > limit:
-        raise Refused(
-            "notional_limit",
-            f"{command.quantity} {command.pair} at {price} is worth {notional}; the limit of "
-            f"account {command.account!r} is {limit} an order.",
-        )
+
+
+def needs_reference(order_type: OrderType, side: Side) -> bool:
+    """Whether the order may be worth more than its price says: who sells names the least."""
+    return order_type == "MARKET" or (order_type == "LIMIT" and side == "SELL")
 
 
 def routing(state: Limits) -> Routing:

@@ -32,7 +32,8 @@ class PlaceOrder(Struct, frozen=True, tag="order.place"):
     asked_price: Decimal | None = None
     # From here on what only the decision needs; events of their own keep what it rested on.
     reference_price: Decimal | None = None
-    """What a MARKET order would have to pay, for an account with a limit of an order's worth."""
+    """The venue's best price, for an account with a limit of an order's worth, where the order
+    names none or, selling, only the least."""
     closing: Extent | None = None
     """The order closes a position: one at a time, never more than is held. Full: all of that."""
     is_reduce_only: bool = False
@@ -118,7 +119,7 @@ class OrderPlaced(Struct, frozen=True, tag="order.placed.v1"):
 
 
 class OrderValued(Struct, frozen=True, tag="order.valued.v1"):
-    """An order without a price of its own was held against its account's limit at this price."""
+    """An order that may trade above its price, or has none, was held against its limit at this."""
 
     reference_price: Decimal
     """The venue's best price for it at that moment, in quote per base."""

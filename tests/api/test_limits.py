@@ -97,6 +97,20 @@ def test_a_market_order_is_held_against_the_venue_s_best_price(
         live.placed(**market, trade_type="SELL")
 
 
+def test_a_low_price_makes_no_sale_small(
+    database: Callable[..., Database], seeded: Database, tmp_path: Path
+) -> None:
+    venue = ScriptedVenue(EUR_USD)
+    venue.pair_tickers["EUR-USD"] = Ticker(
+        pair="EUR-USD", bid=Decimal("1.04"), ask=Decimal("1.06"), last=Decimal("1.05"), at_us=1
+    )
+    with running(database(template=seeded), tmp_path, {"paper": venue}) as live:
+        limit(live, notional_per_order=103)
+        refused = live.place(trade_type="SELL", price="1")  # It would be sold at 1.04.
+        assert (refused.status_code, refused.json()["code"]) == (400, "notional_limit")
+        live.placed(trade_type="SELL", price="1", amount=99)
+
+
 def test_without_a_price_a_market_order_is_refused(
     database: Callable[..., Database], seeded: Database, tmp_path: Path
 ) -> None:

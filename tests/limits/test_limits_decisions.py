@@ -68,6 +68,19 @@ def test_without_a_limit_nobody_asks_what_a_market_order_is_worth() -> None:
     given().guarded_by(*limited(open_orders=9)).when(priced).then(MARKET_PLACED)
 
 
+def test_who_sells_names_the_least_price_and_the_venue_s_counts_as_well() -> None:
+    cheap = structs.replace(PLACE, side="SELL", price=Decimal(1))
+    sold = structs.replace(PLACED, side="SELL", price=Decimal(1))
+    guarded = given().guarded_by(*limited("50000"))
+    guarded.when(cheap).refused("price_unknown")
+    dear = structs.replace(cheap, reference_price=Decimal(50001))
+    guarded.when(dear).refused("notional_limit")
+    fair = structs.replace(cheap, reference_price=Decimal(50000))
+    guarded.when(fair).then(sold, OrderValued(Decimal(50000)))
+    maker = structs.replace(cheap, order_type="LIMIT_MAKER")
+    guarded.when(maker).then(structs.replace(sold, order_type="LIMIT_MAKER"))
+
+
 def test_open_orders_up_to_the_limit_pass() -> None:
     guarded = given().guarded_by(*limited(open_orders=3))
     guarded.counted(AccountTally(open_orders=2)).when(PLACE).then(PLACED)
