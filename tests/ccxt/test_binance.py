@@ -1,6 +1,7 @@
 """What is Binance's alone, against its double: permissions, expiry, filters, candles."""
 
 import asyncio
+import time
 from decimal import Decimal
 from pathlib import Path
 
@@ -147,6 +148,36 @@ def test_a_server_that_failed_proves_nothing(house: BinanceHouse, code: int, sta
             await scene.venue.place(scene.order("a"))
 
     play(house, f"fails{code}{status}", scenario)
+
+
+def test_orders_that_waited_too_long_for_the_rate_limit_keep_nothing_waiting(
+    house: BinanceHouse,
+) -> None:
+    """They are refused before they are sent: else they would make the next ones late as well."""
+    weight, per_second = {"binance": 0.2, "binance_perpetual": 4.0}[house.connector], 5.0
+
+    async def ask() -> None:
+        settings = msgspec.structs.replace(
+            house.settings, venue_rates={house.connector: weight * per_second}
+        )
+        scene = Scene(house, "crowd")
+        venue = private_venue(settings, house.connector, "a", house.credential("crowd"))
+        try:
+            await venue.order(scene.pair, "nothing")
+            orders = [scene.order(f"crowd{n}", expires_in_seconds=2.0) for n in range(60)]
+            began = time.monotonic()
+            ends = await asyncio.gather(
+                *(venue.place(order) for order in orders), return_exceptions=True
+            )
+            assert time.monotonic() - began < 60 / per_second / 2
+            refused = [end for end in ends if isinstance(end, VenueRefused)]
+            assert {refusal.code for refusal in refused} == {"request_expired"}
+            assert len(refused) > 30
+        finally:
+            await scene.close()
+            await venue.close()
+
+    asyncio.run(ask())
 
 
 def test_all_accounts_share_one_rate_limit(house: BinanceHouse) -> None:

@@ -50,8 +50,7 @@ class Desk:
         """Keys of the effects that are acted upon now."""
         self.is_idle = asyncio.Event()
         self.is_idle.set()
-        self.room = ROOM_MAX
-        """So many effects may be acted upon at once: as many as the venue takes in time."""
+        self._room = float(ROOM_MAX)
         self.reconciling = asyncio.Lock()
         self.on_change: Callable[[], None] = lambda: None
         """Called when holdings may be other than before: fills, the venue's word, a comparison."""
@@ -78,12 +77,18 @@ class Desk:
     def is_paused(self) -> bool:
         return time.monotonic() < self.paused_until
 
+    @property
+    def room(self) -> int:
+        """So many effects may be acted upon at once: as many as the venue takes in time."""
+        return int(self._room)
+
     def was_in_time(self) -> None:
-        self.room = min(self.room + 1, ROOM_MAX)
+        """One more, once as many have been in time: an order that is too late has few attempts."""
+        self._room = min(self._room + 1 / self._room, ROOM_MAX)
 
     def was_too_late(self) -> None:
         """Requests wait for longer than they live, for a rate limit say: send fewer at once."""
-        self.room = max(self.room // 2, 1)
+        self._room = max(self._room / 2, 1.0)
         self.counts["sent_too_late"] += 1
 
     def heed(self, error: Exception) -> None:

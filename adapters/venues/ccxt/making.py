@@ -19,6 +19,7 @@ from weakref import WeakKeyDictionary
 import aiohttp
 
 from adapters.settings import Settings
+from adapters.venues.ccxt.turns import Turns
 from adapters.venues.connectors import Connector, connectors
 
 _log = logging.getLogger(__name__)
@@ -55,7 +56,7 @@ class Shared:
     def __init__(self, settings: Settings, name: str) -> None:
         self.settings = settings
         self.name = name
-        self.throttler: Any = None
+        self.throttler: Turns | None = None
         self.ssl_context: ssl.SSLContext | None = None
         self._source: Exchange | None = None
         """Holds the markets; it is never connected but to read them."""
@@ -178,9 +179,8 @@ def _connect(common: Shared, exchange: Exchange) -> None:
         exchange.httpsProxy = exchange.wssProxy = proxy
     if common.throttler is None:
         rate = common.settings.venue_rates.get(common.name)
-        if rate is not None:
-            exchange.throttler.config.update(refillRate=rate / 1000, capacity=max(1.0, rate))
-        common.throttler = exchange.throttler
+        per_second = 1000 / exchange.rateLimit if rate is None else rate
+        common.throttler = Turns(per_second, burst=1.0 if rate is None else max(1.0, rate))
     exchange.throttler = common.throttler
     if common.ssl_context is None:
         common.ssl_context = ssl.create_default_context(cafile=exchange.cafile)

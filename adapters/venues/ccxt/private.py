@@ -24,6 +24,7 @@ from adapters.venues.ccxt import (
 from adapters.venues.ccxt.calling import Line, Market
 from adapters.venues.ccxt.errors import Operation
 from adapters.venues.ccxt.making import Exchange
+from adapters.venues.ccxt.turns import asking
 from adapters.venues.ccxt.venues import MANNERS, id_pattern, is_reversible, to_ours, to_theirs
 from adapters.venues.port import (
     Access,
@@ -76,15 +77,16 @@ class CcxtVenue:
             rules.check(rule, request)
             theirs = self.theirs(request.client_order_id)
             parameters = {"clientOrderId": theirs} | await self.terms(exchange, request)
-            parameters |= self._expiry(exchange, request.expires_at_us)
-            found = await exchange.create_order(
-                market["symbol"],
-                "market" if request.order_type == "MARKET" else "limit",
-                request.side.lower(),
-                str(request.quantity / reading.size_of(market)),
-                None if request.order_type == "MARKET" else str(request.price),
-                parameters,
-            )
+            wait_seconds, expiry = self._expiry(exchange, request.expires_at_us)
+            with asking(wait_seconds=wait_seconds):
+                found = await exchange.create_order(
+                    market["symbol"],
+                    "market" if request.order_type == "MARKET" else "limit",
+                    request.side.lower(),
+                    str(request.quantity / reading.size_of(market)),
+                    None if request.order_type == "MARKET" else str(request.price),
+                    parameters | expiry,
+                )
             return self._placed(found, market, request)
 
         return await self.line.call("place", act)
@@ -93,20 +95,19 @@ class CcxtVenue:
         """What the order's kind adds to the request."""
         return {"postOnly": True} if request.order_type == "LIMIT_MAKER" else {}
 
-    def _expiry(self, exchange: Exchange, expires_at_us: int) -> dict[str, Any]:
-        """Binance: the request dies when the venue's clock passes timestamp + recvWindow.
+    def _expiry(self, exchange: Exchange, expires_at_us: int) -> tuple[float, dict[str, Any]]:
+        """For how many seconds the request may wait, and what it says of that.
 
-        Signed before it waits for the rate limit, so that waiting cannot prolong its life.
+        Binance: it dies when the venue's clock passes timestamp + recvWindow. Signed before it
+        waits for the rate limit, so that waiting cannot prolong its life.
         """
-        if not self.manner.has_request_expiry:
-            if time.time_ns() // 1000 >= expires_at_us:
-                raise VenueRefused("request_expired", "the request was too late to be sent")
-            return {}
-        now_ms = exchange.nonce()
+        ends_at_the_venue = self.manner.has_request_expiry
+        now_ms = exchange.nonce() if ends_at_the_venue else time.time_ns() // 1_000_000
         window_ms = expires_at_us // 1000 - now_ms
         if window_ms <= 0:
             raise VenueRefused("request_expired", f"{-window_ms} ms too late to be sent")
-        return {"timestamp": now_ms, "recvWindow": min(window_ms, _WINDOW_MAX_MS)}
+        told = {"timestamp": now_ms, "recvWindow": min(window_ms, _WINDOW_MAX_MS)}
+        return window_ms / 1000, told if ends_at_the_venue else {}
 
     def _placed(
         self, found: Mapping[str, Any], market: Market, request: OrderRequest
@@ -141,7 +142,8 @@ class CcxtVenue:
                 if seen is None or seen["status"] not in ("open", None):
                     return None if seen is None else self.known(seen, market, client_order_id)
                 number, parameters = str(seen["id"]), {}
-            found = await exchange.cancel_order(number, market["symbol"], parameters)
+            with asking(is_urgent=True):
+                found = await exchange.cancel_order(number, market["symbol"], parameters)
             if found.get("amount") is None or found.get("status") in (None, "open"):
                 return None
             return self.known(found, market, client_order_id)
