@@ -14,7 +14,7 @@ class Counts:
 
 def test_room_is_halved_at_once_and_comes_back_one_by_one() -> None:
     """An order has few attempts: room that came back faster would spend them all."""
-    desk = Desk(ACCOUNT, "paper", Ledger(), cast("Any", Counts()), cast("Any", None))
+    desk = Desk(ACCOUNT, "paper", cast("Any", Ledger()), cast("Any", Counts()), cast("Any", None))
     assert desk.room == ROOM_MAX
     desk.was_too_late()
     assert desk.room == ROOM_MAX // 2
