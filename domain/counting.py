@@ -90,11 +90,14 @@ def _close(
             now: CloseTally = tally.at(counted, recorded_at_us)
             return structs.replace(now, live=live)
         case OrderFilled(quantity=quantity):
+            is_ahead = counted.filled_at_us - recorded_at_us > tally.SETTLED_US
             return structs.replace(
                 counted,
                 live=live,
                 filled=plus(counted.filled, quantity),
-                filled_at_us=max(counted.filled_at_us, recorded_at_us),
+                filled_at_us=recorded_at_us
+                if is_ahead
+                else max(counted.filled_at_us, recorded_at_us),
             )
         case _:
             return structs.replace(counted, live=live)

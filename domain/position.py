@@ -17,6 +17,8 @@ from domain.log import Routing
 
 PositionSide = Literal["LONG", "SHORT"]
 ZERO = Decimal(0)
+ANSWER_US = 600_000_000
+"""No answer is on its way for so long: one that seems older came after a clock was set back."""
 
 
 class ObservePosition(Struct, frozen=True, tag="position.observe"):
@@ -149,12 +151,12 @@ def decide(command: Command, state: Position) -> tuple[Event, ...]:
     match command:
         case ObservePosition():
             held = Held(command.quantity, command.entry_price, command.leverage)
-            is_old = command.asked_at_us < state.asked_at_us.get(command.side, 0)
+            is_old = _is_old(command.asked_at_us, state.asked_at_us.get(command.side, 0))
             if is_old or state.sides.get(command.side) == held:
                 return ()
             return (PositionObserved(*structs.astuple(command)),)
         case ObserveNoPosition(_, _, _, side, asked_at_us):
-            if side not in state.sides or asked_at_us < state.asked_at_us.get(side, 0):
+            if side not in state.sides or _is_old(asked_at_us, state.asked_at_us.get(side, 0)):
                 return ()
             return (PositionClosed(*structs.astuple(command)),)
         case ComparePosition(account, connector, pair, venue, fills):
@@ -169,6 +171,10 @@ def decide(command: Command, state: Position) -> tuple[Event, ...]:
             return (PositionDiffers(account, connector, pair, venue, own),)
         case _:
             assert_never(command)
+
+
+def _is_old(asked_at_us: int, known_at_us: int) -> bool:
+    return 0 < known_at_us - asked_at_us < ANSWER_US
 
 
 def evolve(state: Position, event: Event) -> Position:

@@ -83,6 +83,6 @@ def at(tally: Any, now_us: int) -> Any:
     if isinstance(tally, AccountTally):
         minute = now_us // MINUTE_US
         return tally if minute <= tally.minute else AccountTally(tally.open_orders, minute)
-    if now_us - tally.filled_at_us > SETTLED_US and tally.filled:
+    if abs(now_us - tally.filled_at_us) > SETTLED_US and tally.filled:  # Clocks are set back, too.
         return structs.replace(tally, filled=ZERO, filled_at_us=0)
     return tally

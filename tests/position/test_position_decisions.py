@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from commands.catalogue import AGGREGATES
 from domain.position import (
+    ANSWER_US,
     Command,
     ComparePosition,
     Held,
@@ -63,6 +64,14 @@ def test_an_older_look_does_not_overwrite_a_newer_one() -> None:
     given(observed("0.5", 7)).when(gone).then_nothing()
     closed = PositionClosed(*PLACE, "LONG", 8)
     given(observed("0.5", 7), closed).when(seen("0.5", 7)).then_nothing()
+
+
+def test_looks_go_on_after_a_clock_was_set_back() -> None:
+    ahead = observed("0.5", ANSWER_US + 2)
+    given(ahead).when(seen("0.6", 3)).then_nothing()
+    given(ahead).when(seen("0.6", 2)).then(observed("0.6", 2))
+    gone = ObserveNoPosition(*PLACE, "LONG", 2)
+    given(ahead).when(gone).then(PositionClosed(*PLACE, "LONG", 2))
 
 
 def test_long_and_short_of_one_pair_are_two() -> None:

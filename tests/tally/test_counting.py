@@ -6,7 +6,7 @@ from domain.counting import evolve, position_evolve, touched
 from domain.order import Order
 from domain.order_messages import CloseStarted
 from domain.position import Position, PositionClosed, PositionObserved
-from domain.tally import MINUTE_US, SETTLED_US, AccountTally, CloseTally
+from domain.tally import MINUTE_US, SETTLED_US, AccountTally, CloseTally, at
 from tests.messages import CANCELLED, PLACED, REJECTED, filled
 
 LIVE = Order("open", "main", "paper", "BTC-USDT", "SELL", Decimal(1))
@@ -69,3 +69,11 @@ def test_a_close_begins_with_what_the_venue_shows_where_it_has_shown_it_for_long
     later = AT + SETTLED_US + 1
     flying = evolve(held, "order-av1", started, LIVE, later)
     assert flying == CloseTally(("order-av1",), Decimal(1), AT)
+
+
+def test_a_clock_that_was_set_back_leaves_no_fill_behind() -> None:
+    held = CloseTally((), Decimal(1), AT, Decimal("0.4"), AT + 2 * SETTLED_US)
+    assert at(held, AT).left == 1
+    again = evolve(held, "order-av1", filled("t1", "0.1"), LIVE, AT)
+    assert again == CloseTally(("order-av1",), Decimal(1), AT, Decimal("0.5"), AT)
+    assert at(again, AT + 1).left == Decimal("0.5")
