@@ -1,8 +1,9 @@
 """Venues where "not there" proves nothing: no order is sent again but on somebody's word."""
 
 import asyncio
+import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 
 import pytest
 from msgspec import structs
@@ -140,3 +141,40 @@ def test_outcomes_that_stay_unknown_hold_up_new_orders_and_nothing_else(
         on.run_until(serving({"paper": venue}), is_cancelled)
         assert Counter(on.order(name).status for name in lost) == {"unknown": 8, "requested": 8}
         assert max(venue.lookups.values()) < 2 * min(venue.lookups.values())
+
+
+class Deaf(Ledger):
+    """Takes orders, and nobody hears of it."""
+
+    async def place(self, request: OrderRequest) -> VenueOrder:
+        self.take(request)
+        raise VenueUnreachable("timeout")
+
+    async def order(self, _pair: str, _client_order_id: str) -> VenueOrder | None:
+        raise VenueUnreachable("timeout")
+
+
+def test_the_account_of_another_credential_proves_nothing_about_an_order(
+    migrated: Callable[[], Database],
+) -> None:
+    """Sent again with it, the order would stand at both."""
+    venues = {"s1": Deaf(), "s2": Ledger()}
+
+    def make_venue(connector: str, _account: str, credential: Mapping[str, str]) -> Ledger:
+        if connector != "binance":
+            raise LookupError(connector)
+        return venues[credential["key"]]
+
+    with stage(migrated()) as on:
+        on.accept_credential("binance", "s1")
+        name = on.place("lost", "binance")
+        on.run_until(make_venue, lambda: on.order(name).status == "unknown")
+        on.accept_credential("binance", "s2")
+        sent_at = time.monotonic()
+        on.run_until(make_venue, lambda: time.monotonic() > sent_at + 4 * QUICK.window_seconds)
+        assert on.order(name).status == "unknown"
+        assert (venues["s1"].placed, venues["s2"].placed) == ([name], [])
+
+        on.say(stream(name), AllowResend(), "resend")
+        on.run_until(make_venue, lambda: on.order(name).status == "open")
+        assert (venues["s1"].placed, venues["s2"].placed) == ([name], [name])

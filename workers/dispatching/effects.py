@@ -176,6 +176,18 @@ async def is_outdated(
     return await found.fetchone() is not None
 
 
+async def replaced_since(
+    connection: psycopg.AsyncConnection[Any], account: str, connector: str, since_us: int
+) -> bool:
+    """Whether the credential in force was accepted after that: it may be another account's."""
+    found = await connection.execute(
+        """select 1 from credentials
+        where key = %s and is_active and secret_id <> '' and accepted_at_us > %s""",
+        (f"{account}/{connector}", since_us),
+    )
+    return await found.fetchone() is not None
+
+
 async def head(connection: psycopg.AsyncConnection[Any]) -> int:
     """The last position of the log."""
     return await _number(connection, "select position from log_head")

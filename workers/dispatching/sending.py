@@ -152,9 +152,23 @@ async def resolve(context: Context, effect: EffectRow) -> bool:
         return await _still_unknown(
             desk, effect, "the venue does not show it, which at this venue proves nothing"
         )
+    if not effect.is_resend_allowed and await _was_sent_with_another(context, effect):
+        return await _still_unknown(
+            desk, effect, "the venue does not show it, but the credential was replaced since"
+        )
     desk.counts["not_found"] += 1
     await desk.record(name, RecordNotFound(effect.attempt), causation_id=causation_id)
     return True
+
+
+async def _was_sent_with_another(context: Context, effect: EffectRow) -> bool:
+    """Whether the credential was replaced since: an order of one account is never seen by another.
+
+    They may be keys of one account; then somebody who knows it allows another attempt.
+    """
+    dispatched_at_us = (effect.send_by_us or 0) - int(context.window_seconds * MICROSECONDS)
+    about = (effect.account, effect.connector, dispatched_at_us)
+    return await effects.replaced_since(context.side, *about)
 
 
 async def _still_unknown(desk: Desk, effect: EffectRow, reason: str) -> bool:
