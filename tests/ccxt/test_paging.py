@@ -77,6 +77,10 @@ class Many(Poor):
         self.trade("1", NOW_MS)
         return [self.trades[0] | {"id": symbol, "symbol": symbol}] if since_ms < NOW_MS else []
 
+    async def fetch_open_orders(self, symbol: str | None = None) -> list[dict[str, Any]]:
+        await asyncio.sleep(CALL_SECONDS / 4)
+        return await super().fetch_open_orders(symbol)
+
     async def fetch_funding_history(
         self, symbol: str, since_ms: int, _limit: int
     ) -> Sequence[dict[str, Any]]:
@@ -89,12 +93,15 @@ def test_accounts_with_more_pairs_than_a_call_has_time_for_are_read_to_the_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(calling, "LIMIT_SECONDS", CALL_SECONDS)
+    exchange = Many()
 
     async def scenario(venue: CcxtVenue) -> None:
         assert isinstance(venue, CcxtPerpetualVenue)
         trades = (await venue.trades_since(None, PAIRS)).trades
         assert {trade.pair for trade in trades} == set(PAIRS)
+        assert await venue.open_orders() == ()
+        assert len([asked for asked in exchange.asked if "open" in asked]) == 1 + len(PAIRS)
         payments = (await venue.funding_payments(None, PAIRS)).payments
         assert {payment.pair for payment in payments} == set(PAIRS)
 
-    play(monkeypatch, Many(), scenario, "bybit_perpetual")
+    play(monkeypatch, exchange, scenario, "bybit_perpetual")

@@ -1,11 +1,12 @@
 """How orders are found at a venue: by our id, by the venue's number, or by reading through them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from adapters.venues.ccxt import reading
 from adapters.venues.ccxt.calling import Market
 from adapters.venues.ccxt.making import Exchange
+from adapters.venues.port import VenueOrder
 
 if TYPE_CHECKING:
     from adapters.venues.ccxt.private import CcxtVenue
@@ -36,13 +37,24 @@ async def order(
     return None
 
 
-async def open_orders(venue: "CcxtVenue", exchange: Exchange) -> list[Mapping[str, Any]]:
-    """Of all pairs; where the venue tells only one pair's, of those that were heard of here."""
+async def all_open(exchange: Exchange, *, venue: "CcxtVenue") -> list[VenueOrder] | None:
+    """Of all pairs; None where the venue tells only one pair's."""
     try:
-        return list(await exchange.fetch_open_orders())
+        found = await exchange.fetch_open_orders()
     except Exception as error:
         if type(error).__name__ != "ArgumentsRequired":
             raise
-    markets = [venue.line.markets[pair] for pair in venue.pairs if pair in venue.line.markets]
-    found = [await exchange.fetch_open_orders(market["symbol"]) for market in markets]
-    return [order for orders in found for order in orders]
+        return None
+    return _read(venue, found)
+
+
+async def open_of(exchange: Exchange, *, venue: "CcxtVenue", market: Market) -> list[VenueOrder]:
+    return _read(venue, await exchange.fetch_open_orders(market["symbol"]))
+
+
+def _read(venue: "CcxtVenue", found: Iterable[Mapping[str, Any]]) -> list[VenueOrder]:
+    return [
+        venue.known(order, market)
+        for order in found
+        if (market := venue.line.market_by_symbol(order["symbol"])) is not None
+    ]

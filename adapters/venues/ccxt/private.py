@@ -9,6 +9,7 @@ import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from adapters.settings import Settings
@@ -173,14 +174,13 @@ class CcxtVenue:
             raise
 
     async def open_orders(self) -> tuple[VenueOrder, ...]:
-        async def act(exchange: Exchange) -> tuple[VenueOrder, ...]:
-            return tuple(
-                self.known(found, market)
-                for found in await looking.open_orders(self, exchange)
-                if (market := self.line.market_by_symbol(found["symbol"])) is not None
-            )
-
-        return await self.line.call("lookup", act)
+        """Where it must be, pair by pair of those heard of here, each in a call of its own."""
+        found = await self.line.call("lookup", partial(looking.all_open, venue=self))
+        if found is None:
+            markets = [self.line.markets[pair] for pair in self.pairs if pair in self.line.markets]
+            asks = [partial(looking.open_of, venue=self, market=market) for market in markets]
+            found = [order for ask in asks for order in await self.line.call("lookup", ask)]
+        return tuple(found)
 
     async def trades_since(
         self, cursor: str | None, pairs: Sequence[str], /, limit: int = 500
