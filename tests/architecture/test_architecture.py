@@ -3,6 +3,7 @@
 import ast
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
@@ -169,3 +170,13 @@ def test_messages_are_frozen_and_hold_no_floats(kind: type) -> None:
     assert config.tag_field == "type"
     assert not config.forbid_unknown_fields, "an older worker must read a newer event"
     assert "float" not in str(kind.__annotations__)
+
+
+def test_test_modules_outside_packages_have_names_of_their_own() -> None:
+    loose = [
+        path
+        for path in (ROOT / "tests").rglob("test_*.py")
+        if not (path.parent / "__init__.py").exists()
+    ]
+    names = Counter(path.name for path in loose)
+    assert [name for name, count in names.items() if count > 1] == []
