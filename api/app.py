@@ -9,44 +9,35 @@ from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 
 from adapters.settings import Settings
-from api import (
-    accounts,
-    audit,
-    audit_verify,
-    balances,
-    closing,
-    connectors,
-    credential_lists,
-    credentials,
-    docs,
-    keys,
-    limits,
-    market_data,
-    market_data_books,
-    market_data_candles,
-    market_feeds,
-    perpetuals,
-    positions,
-    resending,
-    sockets,
-    status,
-    stream,
-    switch,
-    trading,
-    trading_lists,
-)
-from api.auth import Authenticator
-from api.bearers import Bearers
+from api import docs, keys, status
+from api.accounts import balances, credential_lists, credentials
+from api.accounts import routes as accounts
+from api.audit import routes as audit
+from api.audit import stream
+from api.audit import verify as audit_verify
 from api.cursors import Cursors
 from api.deps import Deps
 from api.errors import HANDLERS
-from api.gate import Gate
+from api.http.auth import Authenticator
+from api.http.bearers import Bearers
+from api.http.gate import Gate
+from api.http.throttle import Buckets
 from api.lists import Listing
+from api.market import book_routes as market_data_books
+from api.market import candle_routes as market_data_candles
+from api.market import connectors
+from api.market import feed_routes as market_feeds
+from api.market import routes as market_data
 from api.market.quotes import quotes_of
 from api.market.warming import keep_warm
 from api.metrics import Metrics
+from api.orders import closing, limits, resending, switch
+from api.orders import lists as trading_lists
+from api.orders import routes as trading
+from api.perpetual import positions
+from api.perpetual import routes as perpetuals
 from api.presence import presence
-from api.throttle import Buckets
+from api.sockets import routes as sockets
 
 _HANDLERS = (
     status.home,

@@ -10,13 +10,13 @@ from psycopg_pool import AsyncConnectionPool
 
 from adapters.settings import Settings
 from adapters.vault.vault import Sealer
-from api.asking import Asking
+from api.accounts.asking import Asking
+from api.audit.log_tail import LogTail
 from api.hub import Hub
-from api.log_tail import LogTail
 from api.market.feeds import Feeds
 from api.market.rules import Markets
 from api.market.venues import Venues
-from api.open_sockets import OpenSockets
+from api.sockets.open_sockets import OpenSockets
 from commands.committer import Committer
 from commands.store import Store
 

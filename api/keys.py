@@ -9,13 +9,13 @@ import msgspec
 from litestar import Request, delete, get, post
 from litestar.params import FromPath
 
-from api.audit_events import iso
-from api.bearers import Bearers
-from api.decoding import Body
+from api.audit.events import iso
 from api.deps import Deps, deps_of
 from api.dry_run import dry_run
 from api.errors import Failure
-from api.http import read_body
+from api.http.bearers import Bearers
+from api.http.body_and_headers import read_body
+from api.http.decoding import Body
 from api.lists import to_us
 from api.openapi import Operation
 from api.reading import answer, in_thread, row, wait_for_position

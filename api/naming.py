@@ -2,8 +2,8 @@
 
 import re
 
-from api.decoding import NAME
 from api.errors import Failure
+from api.http.decoding import NAME
 
 _NAME = re.compile(NAME)
 _SHOWN_MAX = 200

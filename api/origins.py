@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from litestar.types import HTTPScope, Scope
 
 from adapters.settings import Settings
-from api.http import header
+from api.http.body_and_headers import header
 
 
 def is_strangers(scope: Scope | HTTPScope, settings: Settings) -> bool:

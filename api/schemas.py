@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 
-from api.decoding import NAME
+from api.http.decoding import NAME
 from domain.order_messages import OrderType, PositionAction, Side
 
 Name = Annotated[str, Meta(pattern=NAME)]

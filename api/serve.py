@@ -22,16 +22,16 @@ from adapters.settings import Settings
 from adapters.values import BadSetting
 from adapters.vault.vault import Sealer
 from adapters.venues.registry import PAPER
+from api.accounts.asking import Asking
 from api.app import create_app
-from api.asking import Asking
+from api.audit.log_tail import LogTail
 from api.deps import Deps, Pool, RetryParked
+from api.http.wire import SOCKET_MESSAGE_BYTES_MAX, SocketWire, Wire
 from api.hub import Hub
-from api.log_tail import LogTail
 from api.market.feeds import Feeds
 from api.market.rules import Markets
 from api.market.venues import venues_of
-from api.open_sockets import OpenSockets
-from api.wire import SOCKET_MESSAGE_BYTES_MAX, SocketWire, Wire
+from api.sockets.open_sockets import OpenSockets
 from commands.committer import Committer, Limits
 
 _POOL_SIZE = 8

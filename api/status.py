@@ -16,8 +16,8 @@ import psycopg
 from litestar import Request, get
 from msgspec import Struct, structs
 
-from api.auth import Authenticator
 from api.deps import Deps, deps_of
+from api.http.auth import Authenticator
 from api.metrics import Metrics, Seen
 from api.openapi import Operation
 from api.presence import NAME, has_the_key_of

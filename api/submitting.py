@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from api.deps import Caller, Deps
 from api.errors import RETRY_SOON, Failure, invalid, of_command, refusal
-from api.http import headers
+from api.http.body_and_headers import headers
 from api.metrics import Metrics
 from api.reading import in_thread
 from commands.request import COMMAND_ID_BYTES, Command, Outcome, command_id_of, request_hash

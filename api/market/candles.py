@@ -24,7 +24,9 @@ from api.market.venues import Venues
 LIMIT_SECONDS = 28.0
 KEPT_SECONDS = 1.0
 _KEPT_MAX = 500
-_FETCHING_MAX = 8
+_FETCHING_MAX = 24
+_FETCHING_OF_VENUE_MAX = 4
+"""Fewer, so that one that does not answer holds up no other."""
 
 Live = Callable[[str, str, str, int], Sequence[Candle] | None]
 """The latest of a running feed: connector, pair, interval, how many. None without a fresh one."""
@@ -79,6 +81,7 @@ class Candles:
         self._live = live
         self._locks: WeakValueDictionary[Series, asyncio.Lock] = WeakValueDictionary()
         self._fetching = asyncio.Semaphore(_FETCHING_MAX)
+        self._fetching_of: dict[str, asyncio.Semaphore] = {}
         self._tails: OrderedDict[Series, _Tail] = OrderedDict()
         self._flights = Flights[_Tail]()
 
@@ -133,7 +136,10 @@ class Candles:
         spans = await self._spans(series, start_us, end_us)
         if gaps(spans, start_us, wanted_us):
             lock = self._locks.setdefault(series, asyncio.Lock())
-            async with lock, self._fetching:
+            of_venue = self._fetching_of.setdefault(
+                series.connector, asyncio.Semaphore(_FETCHING_OF_VENUE_MAX)
+            )
+            async with lock, of_venue, self._fetching:
                 # Another one may have fetched meanwhile what is missing here.
                 missing = gaps(await self._spans(series, start_us, end_us), start_us, wanted_us)
                 if missing:

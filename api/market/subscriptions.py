@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Protocol
 
 from msgspec import Meta, Struct
 
-from api.decoding import NAME
+from api.http.decoding import NAME
 from api.market import frames
 from api.market.candle_feed import ROWS_MAX, CandleFeed
 from api.market.feed import Feed

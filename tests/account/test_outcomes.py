@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.memory import MemoryStore
-from api.checking import Checked, outcome_of, secrets_named
+from api.accounts.checking import Checked, outcome_of, secrets_named
 from commands.committer import Committer
 from commands.folding import fold
 from commands.request import from_worker

@@ -20,10 +20,10 @@ from adapters.venues.port import TradingRule
 from api import serve
 from api.app import create_app
 from api.deps import Deps
+from api.http.wire import Wire
 from api.market.feeds import Feeds
 from api.market.rules import Markets
 from api.market.venues import Venues
-from api.wire import Wire
 from commands.request import Command, Outcome
 from commands.request import Request as CommandRequest
 from tests.market.scripted import ScriptedVenue

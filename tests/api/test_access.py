@@ -13,9 +13,10 @@ import httpx
 import pytest
 from litestar.routes import HTTPRoute
 
-from api import auth, bearers, http
-from api.bearers import Bearers
-from api.throttle import FORGET_SECONDS, Buckets, Failures
+from api.http import auth, bearers
+from api.http import body_and_headers as http
+from api.http.bearers import Bearers
+from api.http.throttle import FORGET_SECONDS, Buckets, Failures
 from tests.api.live import ORDER, PASSWORD, USER, Live, running
 from tests.postgres_fixture import Database
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from adapters.venues.port import Balance, Ticker, VenueRefused, VenueUnreachable
-from api import asking
+from api.accounts import asking
 from domain.account import AddConnector
 from tests.api.live import Live, running
 from tests.api.perpetual import ACCOUNT

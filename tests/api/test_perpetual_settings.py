@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from api import asking
+from api.accounts import asking
 from commands.codec import decode_recorded
 from commands.request import Command
 from domain import perpetual

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from api.wire import Wire
+from api.http.wire import Wire
 from tests.api.live import ORDER, Live, running
 from tests.postgres_fixture import Database
 

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from api import follower, stream
+from api.audit import follower, stream
 from tests.api.following import following
 from tests.api.live import Live, running
 from tests.postgres_fixture import Database

@@ -15,7 +15,8 @@ from typing import Any
 import httpx
 import pytest
 
-from api import log_tail, stream, wire
+from api.audit import log_tail, stream
+from api.http import wire
 from tests.api.following import cut_listener, following
 from tests.api.live import PASSWORD, USER, Live, running
 from tests.postgres_fixture import Database

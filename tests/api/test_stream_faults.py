@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from adapters.postgres.embedded import EmbeddedPostgres, StopMode
-from api import follower, log_tail
-from api import stream as stream_route
+from api.audit import follower, log_tail
+from api.audit import stream as stream_route
 from benchmarks.place import place_request
 from commands.committer import Committer
 from tests.api.following import cut_listener, following

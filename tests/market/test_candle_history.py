@@ -62,13 +62,14 @@ class World:
         self.owner_dsn = database.owner_dsn
         self.venue = ScriptedVenue()
         self.venue.now_us = minute(300)
+        self.others: dict[str, PublicVenue] = {}
         self.skew_us = 0
         """How far our clock is ahead of the venue's."""
 
     def play(self, scenario: Callable[..., Awaitable[None]], processes: int = 1) -> None:
         async def with_candles() -> None:
-            async def make(_: str) -> PublicVenue:
-                return self.venue
+            async def make(name: str) -> PublicVenue:
+                return self.others.get(name, self.venue)
 
             async with await connect_async(self.dsn, READER_OPTIONS) as connection:
                 lock = asyncio.Lock()
@@ -80,7 +81,7 @@ class World:
                 await scenario(
                     *(
                         Candles(
-                            Venues(make, ["paper"]),
+                            Venues(make, ["paper", *self.others]),
                             read,
                             self.dsn,
                             lambda *_: None,
@@ -116,6 +117,37 @@ def world(shared: Database, monkeypatch: pytest.MonkeyPatch) -> World:
     # What is under way is kept for a second of the real clock, and the venue's goes by leaps.
     monkeypatch.setattr(candles_module, "KEPT_SECONDS", -1.0)
     return World(shared)
+
+
+class Silent(ScriptedVenue):
+    async def candles(
+        self, _pair: str, _interval: str, _start_us: int | None = None, _limit: int = 500
+    ) -> tuple[Candle, ...]:
+        await asyncio.Event().wait()
+        return ()
+
+
+def test_a_venue_that_does_not_answer_holds_up_no_other(world: World) -> None:
+    world.others["silent"] = Silent()
+    world.venue.bars = bars({1, 2, 3})
+
+    async def scenario(candles: Candles) -> None:
+        waiting = [
+            asyncio.create_task(
+                candles.rows(
+                    Series("silent", f"P{number}-B", "1m"), minute(0), minute(9), 9, newest=False
+                )
+            )
+            for number in range(30)
+        ]
+        await asyncio.sleep(0.5)  # Those that may ask do.
+        async with asyncio.timeout(5):
+            assert len(await ask(candles, minute(0), minute(9))) == 3
+        for task in waiting:
+            task.cancel()
+        await asyncio.wait(waiting)
+
+    world.play(scenario)
 
 
 asks = st.tuples(

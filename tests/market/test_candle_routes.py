@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from adapters.venues.paper.public import PaperMarket
-from api import market_data_candles
+from api.market import candle_routes as market_data_candles
 from tests.api.live import Live, running
 from tests.market.conftest import Stage, staged
 from tests.market.test_candle_history import bars, minute

@@ -11,8 +11,8 @@ import pytest
 from adapters.postgres import questions
 from adapters.postgres.questions import Question
 from adapters.venues.port import Balance, VenueBusy, VenueRefused, VenueUnreachable
-from api import asking as asking_module
-from api.asking import Asking
+from api.accounts import asking as asking_module
+from api.accounts.asking import Asking
 from api.errors import Failure
 from tests.postgres_fixture import Database
 from tests.questions.world import EUR, Venue, answering_by, desks_of

@@ -17,7 +17,7 @@ from adapters.settings import Settings
 from api import serve
 from api.app import create_app
 from api.deps import Deps
-from api.open_sockets import OpenSockets
+from api.sockets.open_sockets import OpenSockets
 
 USER, PASSWORD = "tester", "correct horse"
 TOKEN = b64encode(f"{USER}:{PASSWORD}".encode()).decode()

@@ -9,8 +9,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from api.auth import FREE_FAILURES
-from api.open_sockets import OpenSockets
+from api.http.auth import FREE_FAILURES
+from api.sockets.open_sockets import OpenSockets
 from tests.postgres_fixture import Database
 from tests.sockets.served import PASSWORD, TOKEN, USER, Raw, Served, opened, serving
 from tests.venues.paper_process import PaperProcess

@@ -6,8 +6,8 @@ from typing import Any, cast
 
 import pytest
 
-from api import outlet as module
-from api.outlet import Outlet, Stalled
+from api.sockets import outlet as module
+from api.sockets.outlet import Outlet, Stalled
 
 
 class Wire:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from api import socket_session
-from api.wire import SOCKET_MESSAGE_BYTES_MAX
+from api.http.wire import SOCKET_MESSAGE_BYTES_MAX
+from api.sockets import session as socket_session
 from tests.sockets.served import PAIR, TOKEN, Raw, Served, connected, opened, subscribe
 from tests.venues.paper_process import PaperProcess
 

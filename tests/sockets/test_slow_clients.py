@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from api import wire
-from api.open_sockets import OpenSockets
-from api.outlet import BACKLOG_BYTES
+from api.http import wire
+from api.sockets.open_sockets import OpenSockets
+from api.sockets.outlet import BACKLOG_BYTES
 from tests.postgres_fixture import Database
 from tests.sockets.served import PAIR, Served, connected, serving, subscribe
 from tests.sockets.slow import Slow, slow

@@ -13,8 +13,8 @@ from adapters.settings import Settings
 from adapters.vault.fields import Fields
 from adapters.vault.vault import Sealer
 from adapters.venues.connectors import connectors
-from api.checking import Checked, look
-from api.credential_fields import checked, fingerprint
+from api.accounts.checking import Checked, look
+from api.accounts.credential_fields import checked, fingerprint
 from api.errors import Failure
 from commands.committer import Committer
 from commands.request import Request

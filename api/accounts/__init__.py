@@ -1,0 +1,1 @@
+"""Accounts, their credentials, what they hold."""

@@ -1,0 +1,1 @@
+"""The log as auditors read it: events, streams, commands, seals, live."""

@@ -1,0 +1,1 @@
+"""Orders: placing, cancelling, closing, limits, the kill switch, lists."""

@@ -1,0 +1,1 @@
+"""Perpetual venues: positions, leverage, position mode, funding."""

@@ -1,0 +1,1 @@
+"""WebSockets: live market data."""
