@@ -77,18 +77,19 @@ def look(store: Store, stream: str, secret_id: str) -> Checked | None:
 def secrets_named(store: Store, stream: str) -> list[str]:
     """Every secret that the stream has ever named and that no credential needs now; blocks."""
     named: list[str] = []
-    needed: set[str] = set()
+    in_force = offered = ""
     for stored in store.read_stream(stream):
         match decode_recorded(stored):
             case CredentialOffered(_, _, secret_id):
                 named.append(secret_id)
-                needed.add(secret_id)
+                offered = secret_id  # In place of one whose check has not ended.
             case CredentialAccepted(secret_id):
-                needed = {secret_id}
-            case CredentialRefused(secret_id):
-                needed.discard(secret_id)
+                in_force, offered = secret_id, ""
+            case CredentialRefused():
+                offered = ""
             case CredentialDeleted():
-                needed.clear()
+                in_force = offered = ""
             case _:
                 pass
+    needed = (in_force, offered)
     return [secret_id for secret_id in named if secret_id and secret_id not in needed]
