@@ -19,6 +19,7 @@ from workers.dispatching.recording import Recorder
 
 ZERO = Decimal(0)
 ROOM_MAX = 64
+OFFSET_MIN_US = 1_000_000
 PAUSE_MAX_SECONDS = 120.0
 """Venues ban for minutes those who go on asking."""
 
@@ -50,6 +51,8 @@ class Desk:
         """Keys of the effects that are acted upon now."""
         self.is_idle = asyncio.Event()
         self.is_idle.set()
+        self.clock_offset_us = 0
+        """By which the venue's clock is ahead of ours, as far as it was asked."""
         self._room = float(ROOM_MAX)
         self.reconciling = asyncio.Lock()
         self.on_change: Callable[[], None] = lambda: None
@@ -62,6 +65,22 @@ class Desk:
         self._accepted: OrderedDict[str, None] = OrderedDict()
         self._trades: OrderedDict[str, None] = OrderedDict()
         """Recorded by this process: the same trade seen again costs nothing."""
+
+    async def read_clock(self) -> None:
+        """Learn how far the venue's clock is ahead of ours. Raises what the venue raises."""
+        before_us = time.time_ns() // 1000
+        there_us = await self.venue.time_us()
+        ours_us = (before_us + time.time_ns() // 1000) // 2
+        self.clock_offset_us = there_us - ours_us
+
+    @property
+    def ahead_us(self) -> int:
+        """What is added to our clock to tell the venue until when a request may arrive.
+
+        Only where it can be told, and only where the clocks differ by more than a network does.
+        """
+        is_off = abs(self.clock_offset_us) > OFFSET_MIN_US
+        return self.clock_offset_us if is_off and self.venue.traits.has_request_expiry else 0
 
     def begin(self, key: str) -> None:
         """An effect is acted upon."""

@@ -83,6 +83,10 @@ class Desks:
         """A lease was lost: take it again soon, or learn that it is another's."""
         self._leased_at = 0.0
 
+    def clock_offset_ms_max(self) -> int:
+        """By how much a venue's clock differs from ours at most, whichever is ahead."""
+        return max((abs(desk.clock_offset_us) // 1000 for desk in self.open.values()), default=0)
+
     def state(self) -> str:
         """In a word; `/ready` shows to everybody what stands before a colon."""
         if not self.missing:

@@ -294,4 +294,5 @@ class Dispatcher:
         detail.update(self._counts)
         detail["desks"] = len(self._desks.open)
         detail["desks_missing"] = len(self._desks.missing)
+        detail["clock_offset_ms_max"] = self._desks.clock_offset_ms_max()
         self._pulse.beat(self._desks.state(), detail=detail)

@@ -36,6 +36,7 @@ async def reconcile(desk: Desk, connection: psycopg.AsyncConnection[Any]) -> tup
     """
     takes_ours = takes_our_names(desk.venue.traits)
     async with desk.reconciling:
+        await desk.read_clock()
         if not takes_ours:
             await _catch_up(connection)
         resting = await effects.resting(connection, desk.account, desk.connector)

@@ -5,6 +5,7 @@ no outcome is never repeated on suspicion: the venue is asked, and its "not ther
 the request can no longer arrive. Times are integer UTC microseconds.
 """
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -40,7 +41,8 @@ async def place(context: Context, effect: EffectRow, clock: Callable[[], int] = 
     Raises LeaseLost, with nothing recorded or sent, when another dispatcher acts for the account.
     """
     desk, attempt = context.desk, effect.attempt + 1
-    send_by_us = clock() + int(context.window_seconds * MICROSECONDS)
+    ahead_us = desk.ahead_us
+    send_by_us = clock() + ahead_us + int(context.window_seconds * MICROSECONDS)
     causation_id = str(effect.position)
     name = effect.client_order_id
     dispatched = await desk.record(
@@ -53,7 +55,7 @@ async def place(context: Context, effect: EffectRow, clock: Callable[[], int] = 
         return True  # Withdrawn, or dispatched by another: the log has moved on.
     causation_id = str(dispatched.receipt.position)
     crashpoint("dispatcher-before-send")
-    if clock() >= send_by_us:
+    if clock() + ahead_us >= send_by_us:
         # Frozen since the append: another dispatcher may be at work. Nothing of this attempt left.
         await desk.record(name, RecordNotFound(attempt), causation_id=causation_id)
         return True
@@ -73,6 +75,8 @@ async def _send(
         if refusal.code == _TOO_LATE:
             desk.was_too_late()
         if refusal.code == _TOO_LATE or await _was_outdated(context, refusal):
+            with contextlib.suppress(VenueUnreachable, VenueRefused):
+                await desk.read_clock()  # The next attempt is not late for that reason again.
             await desk.record(name, RecordNotFound(attempt), causation_id=causation_id)
             return True
         desk.counts["rejected"] += 1
