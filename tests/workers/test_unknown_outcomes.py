@@ -138,8 +138,9 @@ def test_outcomes_that_stay_unknown_hold_up_new_orders_and_nothing_else(
                 said = True
             return on.order(resting).status == "cancelled"
 
-        on.run_until(serving({"paper": venue}), is_cancelled)
+        state = on.run_until(serving({"paper": venue}), is_cancelled)
         assert Counter(on.order(name).status for name in lost) == {"unknown": 8, "requested": 8}
+        assert state == "too many unknown outcomes: master_account/paper"
         assert max(venue.lookups.values()) < 2 * min(venue.lookups.values())
 
 

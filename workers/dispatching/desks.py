@@ -10,7 +10,7 @@ import contextlib
 import logging
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import psycopg
@@ -35,6 +35,7 @@ AGAIN_SECONDS = 5.0
 CLOSE_SECONDS = 2.0
 NO_CREDENTIAL = "no credential"
 NO_VENUE = "no venue"
+HELD_UP = "too many unknown outcomes"
 Attend = Callable[[Desk], Awaitable[None]]
 """Look after a desk until cancelled."""
 
@@ -56,6 +57,8 @@ class Desks:
         self.leases: dict[str, int] = {}
         self.missing: dict[Place, str] = {}
         """Why orders of these wait: in the words of `/ready`."""
+        self.held_up: set[Place] = set()
+        """No new orders go there: as many as there may be are tried again and again."""
         self.owing: dict[Place, bool] = {}
         """All with open effects, whoever's they are, and whether these need a desk."""
         self._committer = committer
@@ -89,11 +92,10 @@ class Desks:
 
     def state(self) -> str:
         """In a word; `/ready` shows to everybody what stands before a colon."""
-        if not self.missing:
-            return "running"
-        missing = sorted(f"{account}/{connector}" for account, connector in self.missing)
-        kind = NO_VENUE if NO_VENUE in self.missing.values() else NO_CREDENTIAL
-        return f"{kind}: {', '.join(missing)}"
+        for kind in (NO_VENUE, NO_CREDENTIAL):
+            if kind in self.missing.values():
+                return f"{kind}: {_named(self.missing)}"
+        return f"{HELD_UP}: {_named(self.held_up)}" if self.held_up else "running"
 
     async def keep(
         self, connection: psycopg.AsyncConnection[Any], tasks: asyncio.TaskGroup
@@ -224,3 +226,7 @@ async def shut(desk: Desk) -> None:
         await asyncio.wait_for(desk.venue.close(), CLOSE_SECONDS)
     except Exception as error:  # noqa: BLE001 - it is gone for us in any case
         _log.warning("The venue of %s/%s did not close: %s", desk.account, desk.connector, error)
+
+
+def _named(places: Iterable[Place]) -> str:
+    return ", ".join(sorted(f"{account}/{connector}" for account, connector in places))

@@ -192,6 +192,7 @@ class Dispatcher:
             for place, desk in ours.items()
             if self._room_at(place) > 0 and not desk.is_paused and not desk.is_outdated
         }
+        self._desks.held_up = {place for place, takes_new in free.items() if not takes_new}
         # Settled rows wait for the projector: they are fetched beyond the limit and passed over.
         limit = self._limits.in_flight_max + len(self._settled)
         now_us, connection = sending.now_us(), self._connection
