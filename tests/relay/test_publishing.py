@@ -7,6 +7,7 @@ import pytest
 from adapters.kafka.records import to_recorded
 from adapters.kafka.topics import partition_of
 from adapters.postgres.relays import Reached
+from commands.catalogue import AGGREGATES
 from commands.codec import LogIsNewer
 from tests.faults.processes import until
 from tests.relay.quick import LIMITS
@@ -73,7 +74,7 @@ def test_the_offsets_recorded_are_where_the_partitions_end(stage: Stage) -> None
     }
     recorded = stage.reached()
     assert {place: at for place, at in recorded.items() if at != Reached(0, 0)} == ends
-    assert len(recorded) == PARTITIONS * 4
+    assert len(recorded) == PARTITIONS * len(AGGREGATES)
 
 
 def test_a_new_prefix_is_published_from_the_beginning(stage: Stage) -> None:
