@@ -171,6 +171,7 @@ def _state(deps: Deps) -> State:
             "metrics": metrics,
             "quotes": quotes,
             "ready": status.Ready(deps),
+            "unlimited": {},
         }
     )
 

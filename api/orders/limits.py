@@ -79,6 +79,7 @@ async def set_limits(request: Request[Any, Any, Any], account_name: FromPath[str
     stream = limits.stream(account_name)
     if is_dry_run(request):
         return Reply(await dry_run(deps, stream, command))
+    request.app.state.unlimited.pop(account_name, None)
     outcome = await submit(request, deps, intended, stream, command)
     headers = headers_of(outcome.receipt, is_replay=outcome.is_replay)
     await settle(deps, intended, outcome, headers)

@@ -1,5 +1,6 @@
 """What a MARKET order would pay now: asked for where its account limits what orders are worth."""
 
+import time
 from decimal import Decimal
 from typing import Any
 
@@ -15,6 +16,10 @@ from api.schemas import PlaceOrderBody
 from projections import queries
 
 _SQL = queries.load("limits")
+KEPT_SECONDS, KEPT_MAX = 1.0, 1_000
+"""That an account limits no notional is believed so long: asking for each order costs as much as
+the rest of it. Where a limit was set meanwhile, the domain refuses what came without a price.
+"""
 
 
 async def reference_price(request: Request[Any, Any, Any], asked: PlaceOrderBody) -> Decimal | None:
@@ -22,11 +27,18 @@ async def reference_price(request: Request[Any, Any, Any], asked: PlaceOrderBody
 
     None as well where none can be had: then the domain refuses, if there is a limit after all.
     """
+    unlimited: dict[str, float] = request.app.state.unlimited
+    now = time.monotonic()
+    if unlimited.get(asked.account_name, -KEPT_SECONDS) + KEPT_SECONDS > now:
+        return None
     try:
         found = await row(deps_of(request).pool, _SQL["notional"], {"key": asked.account_name})
     except psycopg.Error:
         return None
     if found is None:
+        if len(unlimited) >= KEPT_MAX:
+            unlimited.clear()
+        unlimited[asked.account_name] = now
         return None
     quotes: Quotes = request.app.state.quotes
     try:
