@@ -59,7 +59,7 @@ _new_key = Body(NewKey)
 )
 async def create_key(request: Request[Any, Any, Any]) -> Reply:
     deps = deps_of(request)
-    raw = await read_body(request, deps.settings.body_bytes_max)
+    raw = await read_body(request)
     asked: NewKey = _new_key(raw)
     intended = intent(request, deps, "create_key", (), raw)
     key_id = intended.command_id[:_KEY_ID_LENGTH]

@@ -14,6 +14,7 @@ from litestar import Request
 from msgspec import Struct, structs
 
 from api.cursors import Cursors
+from api.openapi import Operation
 from api.reading import answer, row, wait_for_position
 from api.reply import Reply
 from projections import queries
@@ -35,10 +36,8 @@ class Listing:
     """One list in one order, for one app."""
 
     def __init__(self, table: str, order: Order, cursors: Cursors) -> None:
-        self._sql = queries.load(table)
-        self._page = self._sql[order].replace("{item}", self._sql["item"])
-        self._count = self._sql[f"count_{order}"]
-        self._order = order
+        self._sql = queries.listed(table, is_newest_first=order == "newest")
+        self._always = [self._sql["active"]] if order == "active" else []
         self._name = f"{table}/{order}"
         self._cursors = cursors
         self._counts: OrderedDict[str, _Count] = OrderedDict()
@@ -50,13 +49,13 @@ class Listing:
         after = self._cursors.read(self._name, cursor) if cursor else None
         deps = await wait_for_position(request)
         names, values = self._conditions(given)
-        conditions = [self._sql[name] for name in names]
+        conditions = self._always + [self._sql[name] for name in names]
         total = await self._total(deps, conditions, values)
         if after is not None:
-            conditions.append(self._sql[f"after_{self._order}"])
+            conditions.append(self._sql["after"])
         found = await row(
             deps.pool,
-            queries.filtered(self._page, conditions),
+            queries.filtered(self._sql["page"], conditions),
             {**values, "after": after, "limit": limit},
         )
         assert found is not None  # noqa: S101 - an aggregate always gives a row
@@ -95,7 +94,7 @@ class Listing:
         now = time.monotonic()
         if known is not None and _is_good(known, now):
             return known.total
-        query = queries.filtered(self._count, conditions)
+        query = queries.filtered(self._sql["count"], conditions)
         found = await row(deps.pool, query, {**values, "count_max": COUNT_MAX})
         total = int(found[0]) if found else 0
         self._counts[key] = _Count(total, now)
@@ -103,6 +102,17 @@ class Listing:
         while len(self._counts) > _COUNTS_KEPT:
             self._counts.popitem(last=False)
         return total
+
+
+def listing_of(request: Request[Any, Any, Any], name: str) -> Listing:
+    listing: Listing = request.app.state.listings[name]
+    return listing
+
+
+def reads(summary: str, page: Any, *, body: Any = None, query: Any = None) -> dict[str, Any]:
+    """The options of a route that answers pages of a list."""
+    operation = Operation(summary, {200: page}, body=body, query=query, is_read=True)
+    return {"scope": "read", "operation": operation}
 
 
 def _is_good(count: _Count, now: float) -> bool:

@@ -7,7 +7,9 @@ the request and the receipt alone.
 import asyncio
 import os
 import re
-from typing import Any
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 from litestar import Request
 from msgspec import Struct
@@ -21,6 +23,7 @@ from commands.request import COMMAND_ID_BYTES, Command, Outcome, command_id_of, 
 from commands.request import Request as CommandRequest
 from domain.log import Receipt
 
+Found = TypeVar("Found")
 _KEY = re.compile(rb"[!-~]{1,255}")
 _PREFERENCE = re.compile(rb'(?:"(?:[^"\\]|\\.)*"?|[^,;"])+')
 _SECONDS = re.compile(rb'"?([0-9]{1,100})"?')
@@ -28,6 +31,10 @@ _UNHASHED = frozenset({"wait", "dry_run", "min_position"})
 WAIT_MAX_SECONDS = 60
 SOON_SECONDS = 2.0
 COMMIT_SECONDS = 15.0
+PREFERENCE = "Preference-Applied"
+_LOOK_SECONDS = 0.5
+_PAUSE_SECONDS = 0.02
+"""Between two looks, however fast the log grows."""
 
 
 class OutcomeUnknown(Exception):  # noqa: N818 - says what is so
@@ -165,17 +172,36 @@ async def settle(deps: Deps, intended: Intent, outcome: Outcome, headers: dict[s
     """Obey `Prefer: wait=N`; True when the read models hold the outcome, which is then said."""
     if intended.wait_seconds is None:
         return False
-    if not await deps.hub.reached(outcome.receipt.position, intended.wait_seconds):
-        return False
-    headers["Preference-Applied"] = f"wait={intended.wait_seconds}"
-    return True
+    await settle_soon(deps, intended, outcome.receipt.position, headers)
+    return PREFERENCE in headers
 
 
 async def settle_soon(deps: Deps, intended: Intent, position: int, headers: dict[str, str]) -> None:
     """As `settle`, and a moment also for clients that do not ask: they list what they changed."""
     seconds = SOON_SECONDS if intended.wait_seconds is None else intended.wait_seconds
-    if await deps.hub.reached(position, seconds) and intended.wait_seconds is not None:
-        headers["Preference-Applied"] = f"wait={intended.wait_seconds}"
+    if await deps.hub.reached(position, seconds):
+        say_waited(intended, headers)
+
+
+def say_waited(intended: Intent, headers: dict[str, str]) -> None:
+    """That the client's wish to wait was obeyed, where it had one."""
+    if intended.wait_seconds is not None:
+        headers[PREFERENCE] = f"wait={intended.wait_seconds}"
+
+
+async def wait_for(
+    deps: Deps, look: Callable[[], Awaitable[Found | None]], seconds: float
+) -> Found | None:
+    """Look again whenever read models move, until there is something to see or time is over."""
+    give_up_at = time.monotonic() + seconds
+    while True:
+        position = deps.hub.position
+        found = await look()
+        left = give_up_at - time.monotonic()
+        if found is not None or left <= 0:
+            return found
+        await deps.hub.reached(position + 1, min(left, _LOOK_SECONDS))
+        await asyncio.sleep(_PAUSE_SECONDS)
 
 
 def is_dry_run(request: Request[Any, Any, Any]) -> bool:

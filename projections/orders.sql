@@ -1,67 +1,10 @@
--- The orders list as the wire has it. Each page is one row: the position it is from, whether more
--- follow, where the next page begins, and the rows as one JSON text with all their digits.
+-- The orders list as the wire has it; pages.sql has the rest of its queries.
 
--- name: newest
-with page as (
-    select *
-    from orders
-    where {filters}
-    order by created_position desc
-    limit %(limit)s + 1
-),
-shown as (
-    select *
-    from page
-    order by created_position desc
-    limit %(limit)s
-)
-select
-    (
-        select coalesce(min(position), 0) from read_positions
-    ) as position,
-    (select count(*) > %(limit)s from page) as has_more,
-    (select min(created_position) from shown) as last,
-    (select coalesce(json_agg({item} order by created_position desc), '[]')::text from shown) as items
+-- name: key
+created_position
 
 -- name: active
-with page as (
-    select *
-    from orders
-    where is_active and {filters}
-    order by created_position
-    limit %(limit)s + 1
-),
-shown as (
-    select *
-    from page
-    order by created_position
-    limit %(limit)s
-)
-select
-    (
-        select coalesce(min(position), 0) from read_positions
-    ) as position,
-    (select count(*) > %(limit)s from page) as has_more,
-    (select max(created_position) from shown) as last,
-    (select coalesce(json_agg({item} order by created_position), '[]')::text from shown) as items
-
--- name: count_newest
-select count(*)
-from (
-    select 1
-    from orders
-    where {filters}
-    limit %(count_max)s
-) as counted
-
--- name: count_active
-select count(*)
-from (
-    select 1
-    from orders
-    where is_active and {filters}
-    limit %(count_max)s
-) as counted
+is_active
 
 -- name: item
 json_build_object(
@@ -103,30 +46,6 @@ json_build_object(
         )
     end
 )
-
--- name: after_active
-created_position > %(after)s
-
--- name: after_newest
-created_position < %(after)s
-
--- name: account_names
-account = any(%(account_names)s::text[])
-
--- name: account_names_one
-account = %(account_names)s
-
--- name: connector_names
-connector = any(%(connector_names)s::text[])
-
--- name: connector_names_one
-connector = %(connector_names)s
-
--- name: trading_pairs
-pair = any(%(trading_pairs)s::text[])
-
--- name: trading_pairs_one
-pair = %(trading_pairs)s
 
 -- name: status
 status = %(status)s

@@ -22,5 +22,25 @@ def load(file: str) -> Mapping[str, str]:
     return found
 
 
+def listed(file: str, *, is_newest_first: bool) -> Mapping[str, str]:
+    """Queries of `<file>.sql`, and those of pages.sql that make pages of its table."""
+    own = load(file)
+    forward, back, beyond = ("desc", "asc", "<") if is_newest_first else ("asc", "desc", ">")
+    blanks = {
+        "{table}": file,
+        "{key}": own["key"],
+        "{item}": own["item"],
+        "{direction}": forward,
+        "{backwards}": back,
+        "{beyond}": beyond,
+    }
+    pages = dict(load("pages"))
+    for name, text in pages.items():
+        for blank, value in blanks.items():
+            text = text.replace(blank, value)  # noqa: PLW2901
+        pages[name] = text
+    return {**pages, **own}
+
+
 def filtered(query: str, conditions: Iterable[str]) -> str:
     return query.replace("{filters}", " and ".join(conditions) or "true")

@@ -1,35 +1,7 @@
--- The trades list as the wire has it, newest first; shaped as orders.sql describes.
+-- The trades list as the wire has it, newest first; pages.sql has the rest of its queries.
 
--- name: newest
-with page as (
-    select *
-    from trades
-    where {filters}
-    order by position desc
-    limit %(limit)s + 1
-),
-shown as (
-    select *
-    from page
-    order by position desc
-    limit %(limit)s
-)
-select
-    (
-        select coalesce(min(position), 0) from read_positions
-    ) as position,
-    (select count(*) > %(limit)s from page) as has_more,
-    (select min(position) from shown) as last,
-    (select coalesce(json_agg({item} order by position desc), '[]')::text from shown) as items
-
--- name: count_newest
-select count(*)
-from (
-    select 1
-    from trades
-    where {filters}
-    limit %(count_max)s
-) as counted
+-- name: key
+position
 
 -- name: item
 json_build_object(
@@ -45,27 +17,6 @@ json_build_object(
     'fee_currency', fee_token,
     'timestamp', timestamptz 'epoch' + executed_at_us * interval '1 microsecond'
 )
-
--- name: after_newest
-position < %(after)s
-
--- name: account_names
-account = any(%(account_names)s::text[])
-
--- name: account_names_one
-account = %(account_names)s
-
--- name: connector_names
-connector = any(%(connector_names)s::text[])
-
--- name: connector_names_one
-connector = %(connector_names)s
-
--- name: trading_pairs
-pair = any(%(trading_pairs)s::text[])
-
--- name: trading_pairs_one
-pair = %(trading_pairs)s
 
 -- name: trade_types
 side = any(%(trade_types)s::text[])

@@ -1,13 +1,15 @@
 """Read models of a database as text, and the same folded without one, to compare them."""
 
+import threading
 from collections.abc import Mapping, Sequence
+from contextlib import closing, suppress
 from typing import Any
 
 import psycopg
 
 from adapters.memory import MemoryStore
 from adapters.postgres.log import PostgresLog
-from adapters.postgres.rows import save_rows
+from adapters.postgres.rows import CheckpointMoved, save_rows
 from commands.committer import Committer
 from commands.request import Request
 from commands.store import Store
@@ -16,6 +18,7 @@ from projections import PROJECTIONS
 from projections.projection import Projection
 from tests.postgres_fixture import Database
 from workers.projecting.folding import facts_of, fold_page
+from workers.projecting.projector import Projector
 
 
 def written(requests: Sequence[Request]) -> list[Recorded]:
@@ -81,3 +84,14 @@ def texts_of_pure_fold(database: Database, events: Sequence[Recorded]) -> dict[s
             rows = fold_in_memory(events, projection)
             save_rows(owner, table, projection.row_type, rows)
     return texts(database, suffix=suffix)
+
+
+def follow_log(database: Database, stopping: threading.Event) -> None:
+    """Fold like the worker does: what a restart cures is cured by a restart."""
+    while not stopping.is_set():
+        with (
+            suppress(psycopg.Error, CheckpointMoved),
+            closing(Projector(database.app_dsn, page_events=7)) as folding,
+        ):
+            while folding.step().events or not stopping.wait(0.005):
+                pass

@@ -3,15 +3,15 @@
 The outcome is a function of the log, so a repeated request hears what the first one did.
 """
 
-import asyncio
-import time
 from collections.abc import Iterable
+from functools import partial
 from typing import Literal
 
 from msgspec import Struct
 
 from api.deps import Deps
 from api.reading import in_thread
+from api.submitting import wait_for
 from commands.codec import decode_recorded
 from commands.store import Store
 from domain.credential import (
@@ -21,10 +21,6 @@ from domain.credential import (
     CredentialRefused,
 )
 from domain.events import Event
-
-_LOOK_SECONDS = 0.5
-_PAUSE_SECONDS = 0.02
-"""Between two looks, however fast the log grows."""
 
 
 class Checked(Struct, frozen=True):
@@ -58,15 +54,7 @@ async def wait_for_outcome(
     deps: Deps, stream: str, secret_id: str, seconds: float
 ) -> Checked | None:
     """None where it is not known in time."""
-    give_up_at = time.monotonic() + seconds
-    while True:
-        position = deps.hub.position
-        found = await in_thread(look, deps.store, stream, secret_id)
-        left = give_up_at - time.monotonic()
-        if found is not None or left <= 0:
-            return found
-        await deps.hub.reached(position + 1, min(left, _LOOK_SECONDS))
-        await asyncio.sleep(_PAUSE_SECONDS)
+    return await wait_for(deps, partial(in_thread, look, deps.store, stream, secret_id), seconds)
 
 
 def look(store: Store, stream: str, secret_id: str) -> Checked | None:

@@ -65,7 +65,7 @@ async def add_credential(
     account_name: FromPath[str],
     connector_name: FromPath[str],
 ) -> Reply:
-    raw = await read_body(request, deps_of(request).settings.body_bytes_max)
+    raw = await read_body(request)
     fields = _checked(request, account_name, connector_name, decoded(raw), ("body",))
     return await _offer(request, account_name, connector_name, fields, raw, 201)
 
@@ -81,7 +81,7 @@ async def add_credential(
     status_code=200,
 )
 async def put_credential(request: Request[Any, Any, Any], account_name: FromPath[str]) -> Reply:
-    raw = await read_body(request, deps_of(request).settings.body_bytes_max)
+    raw = await read_body(request)
     connector_name, given = named_and_credentials(decoded(raw))
     place = ("body", "credentials")
     fields = _checked(request, account_name, connector_name, given, place)

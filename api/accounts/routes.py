@@ -53,38 +53,25 @@ async def list_accounts(request: Request[Any, Any, Any]) -> Reply:
     return answer(found[1].encode(), found[0])
 
 
+_OPEN = Operation(
+    "Open an account.", {201: AddedAccount, 200: DryRun}, is_command=True, errors=(400,)
+)
+
+
 @post(
     "/accounts",
-    opt=_ADMIN
-    | {
-        "operation": Operation(
-            "Open an account.",
-            {201: AddedAccount, 200: DryRun},
-            body=NewAccount,
-            is_command=True,
-            errors=(400,),
-        )
-    },
+    opt=_ADMIN | {"operation": msgspec.structs.replace(_OPEN, body=NewAccount)},
     status_code=201,
 )
 async def create_account(request: Request[Any, Any, Any]) -> Reply:
-    raw = await read_body(request, deps_of(request).settings.body_bytes_max)
+    raw = await read_body(request)
     asked: NewAccount = _new_account(raw)
     return await _open(request, asked.account_name)
 
 
 @post(
     "/accounts/add-account",
-    opt=_ADMIN
-    | {
-        "operation": Operation(
-            "Open an account.",
-            {201: AddedAccount, 200: DryRun},
-            query=AccountQuery,
-            is_command=True,
-            errors=(400,),
-        )
-    },
+    opt=_ADMIN | {"operation": msgspec.structs.replace(_OPEN, query=AccountQuery)},
     status_code=201,
 )
 async def add_account(request: Request[Any, Any, Any]) -> Reply:

@@ -150,7 +150,7 @@ async def parked(request: Request[Any, Any, Any]) -> Reply:
 )
 async def retry_parked(request: Request[Any, Any, Any]) -> Reply:
     deps = deps_of(request)
-    asked: RetryBody = _retry_body(await read_body(request, deps.settings.body_bytes_max))
+    asked: RetryBody = _retry_body(await read_body(request))
     try:
         async with asyncio.timeout(_RETRY_SECONDS):
             retried = await deps.retry_parked(asked.projection, asked.key)

@@ -6,6 +6,7 @@ from typing import Any
 from litestar import Request
 from litestar.types import HTTPScope, Scope
 
+from api.deps import deps_of
 from api.errors import Failure
 
 BODY_SECONDS = 10.0
@@ -24,11 +25,11 @@ def headers(scope: Scope | HTTPScope, name: bytes) -> list[bytes]:
     return [value for key, value in scope["headers"] if key == name]
 
 
-async def read_body(request: Request[Any, Any, Any], bytes_max: int) -> bytes:
+async def read_body(request: Request[Any, Any, Any]) -> bytes:
     """The whole body; raises Failure 413 as soon as it is known to be too long, 408 after 10 s."""
     try:
         async with asyncio.timeout(BODY_SECONDS):
-            return await _read(request, bytes_max)
+            return await _read(request, deps_of(request).settings.body_bytes_max)
     except TimeoutError:
         text = f"The body was not whole after {BODY_SECONDS:.0f} s. Nothing was done."
         raise Failure(408, text, headers={"Connection": "close"}) from None

@@ -9,7 +9,6 @@ from litestar import Request, get, post
 from litestar.params import FromPath
 
 from adapters.venues.port import OrderBook
-from api.deps import deps_of
 from api.http.body_and_headers import read_body
 from api.http.decoding import Body, Query
 from api.market import depth
@@ -52,7 +51,7 @@ def _question(summary: str, body: type[msgspec.Struct]) -> dict[str, Any]:
     status_code=200,
 )
 async def order_book(request: Request[Any, Any, Any]) -> Reply:
-    body: BookBody = _book_body(await _raw(request))
+    body: BookBody = _book_body(await read_body(request))
     return await _book(request, body.connector_name, body.trading_pair, body.depth)
 
 
@@ -74,7 +73,7 @@ async def pair_order_book(request: Request[Any, Any, Any], pair: FromPath[str]) 
     status_code=200,
 )
 async def price_for_volume(request: Request[Any, Any, Any]) -> Reply:
-    body: VolumeBody = _volume_body(await _raw(request))
+    body: VolumeBody = _volume_body(await read_body(request))
     volume = positive(body.volume, "volume")
     return await _measure(request, body, depth.price_for_volume, volume, "query_volume")
 
@@ -85,7 +84,7 @@ async def price_for_volume(request: Request[Any, Any, Any]) -> Reply:
     status_code=200,
 )
 async def volume_for_price(request: Request[Any, Any, Any]) -> Reply:
-    body: PriceBody = _price_body(await _raw(request))
+    body: PriceBody = _price_body(await read_body(request))
     price = positive(body.price, "price")
     return await _measure(request, body, depth.volume_for_price, price, "query_price")
 
@@ -96,7 +95,7 @@ async def volume_for_price(request: Request[Any, Any, Any]) -> Reply:
     status_code=200,
 )
 async def price_for_quote_volume(request: Request[Any, Any, Any]) -> Reply:
-    body: QuoteVolumeBody = _quote_volume_body(await _raw(request))
+    body: QuoteVolumeBody = _quote_volume_body(await read_body(request))
     volume = positive(body.quote_volume, "quote_volume")
     look = depth.price_for_quote_volume
     return await _measure(request, body, look, volume, "query_quote_volume")
@@ -108,7 +107,7 @@ async def price_for_quote_volume(request: Request[Any, Any, Any]) -> Reply:
     status_code=200,
 )
 async def quote_volume_for_price(request: Request[Any, Any, Any]) -> Reply:
-    body: PriceBody = _price_body(await _raw(request))
+    body: PriceBody = _price_body(await read_body(request))
     price = positive(body.price, "price")
     return await _measure(request, body, depth.quote_volume_for_price, price, "query_price")
 
@@ -119,13 +118,9 @@ async def quote_volume_for_price(request: Request[Any, Any, Any]) -> Reply:
     status_code=200,
 )
 async def vwap_for_volume(request: Request[Any, Any, Any]) -> Reply:
-    body: VolumeBody = _volume_body(await _raw(request))
+    body: VolumeBody = _volume_body(await read_body(request))
     volume = positive(body.volume, "volume")
     return await _measure(request, body, depth.vwap_for_volume, volume, "query_volume")
-
-
-async def _raw(request: Request[Any, Any, Any]) -> bytes:
-    return await read_body(request, deps_of(request).settings.body_bytes_max)
 
 
 async def _book(request: Request[Any, Any, Any], connector: str, pair: str, levels: int) -> Reply:

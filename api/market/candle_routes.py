@@ -65,7 +65,7 @@ async def candle_connectors(request: Request[Any, Any, Any]) -> Reply:
     status_code=200,
 )
 async def candles(request: Request[Any, Any, Any]) -> Reply:
-    body: CandlesBody = _candles_body(await _raw(request))
+    body: CandlesBody = _candles_body(await read_body(request))
     series = Series(body.connector_name, body.trading_pair, body.interval)
     async with asked(request, "candles", series.connector, _BAD_REQUEST) as quotes:
         found = await _latest(request, quotes, series, None, body.max_records)
@@ -81,7 +81,7 @@ async def candles(request: Request[Any, Any, Any]) -> Reply:
     status_code=200,
 )
 async def historical_candles(request: Request[Any, Any, Any]) -> Reply:
-    body: HistoryBody = _history_body(await _raw(request))
+    body: HistoryBody = _history_body(await read_body(request))
     series = Series(body.connector_name, body.trading_pair, body.interval)
     start_us, end_us = _span(body.start_time, body.end_time)
     async with asked(request, "candles", series.connector, _BAD_REQUEST) as quotes:
@@ -118,10 +118,6 @@ async def pair_candles(request: Request[Any, Any, Any], pair: FromPath[str]) -> 
         return _reply(
             series, await _first(quotes, series, start_us, last_us, query.limit, least_us)
         )
-
-
-async def _raw(request: Request[Any, Any, Any]) -> bytes:
-    return await read_body(request, deps_of(request).settings.body_bytes_max)
 
 
 async def _least_us(request: Request[Any, Any, Any], series: Series) -> int:

@@ -112,7 +112,7 @@ async def trades(request: Request[Any, Any, Any], trading_pair: FromPath[str]) -
 )
 async def add_pair(request: Request[Any, Any, Any]) -> Reply:
     deps = deps_of(request)
-    body: FollowBody = _add(await read_body(request, deps.settings.body_bytes_max))
+    body: FollowBody = _add(await read_body(request))
     connector, pair = body.connector_name, body.trading_pair
     feed = _feed(deps, connector, pair)
     feed.listeners += 1  # It is not idle while somebody waits for it.
@@ -141,7 +141,7 @@ async def add_pair(request: Request[Any, Any, Any]) -> Reply:
 )
 async def remove_pair(request: Request[Any, Any, Any]) -> Reply:
     deps = deps_of(request)
-    body: UnfollowBody = _remove(await read_body(request, deps.settings.body_bytes_max))
+    body: UnfollowBody = _remove(await read_body(request))
     connector, pair = body.connector_name, body.trading_pair
     is_removed = deps.feeds.remove(connector, pair)
     text = f"{pair} is {'no longer' if is_removed else 'not'} followed on {connector}."

@@ -60,9 +60,7 @@ def _read(operation: Operation) -> dict[str, Any]:
     status_code=200,
 )
 async def prices(request: Request[Any, Any, Any]) -> Reply:
-    body: PricesBody = _prices_body(
-        await read_body(request, deps_of(request).settings.body_bytes_max)
-    )
+    body: PricesBody = _prices_body(await read_body(request))
     async with asked(request, "prices", body.connector_name) as quotes:
         found = await quotes.last.of(body.connector_name, body.trading_pairs)
         unknown = [pair for pair in body.trading_pairs if pair not in found]
@@ -213,9 +211,7 @@ async def ticker(request: Request[Any, Any, Any], pair: FromPath[str]) -> Reply:
     status_code=200,
 )
 async def rates(request: Request[Any, Any, Any]) -> Reply:
-    body: RatesBody = _rates_body(
-        await read_body(request, deps_of(request).settings.body_bytes_max)
-    )
+    body: RatesBody = _rates_body(await read_body(request))
     found = await _rates(request, body.trading_pairs, body.connector)
     return Reply(_encode(Rates(QUOTE_TOKEN, body.connector, found)))
 
@@ -255,7 +251,7 @@ async def _rates(
 )
 async def funding_info(request: Request[Any, Any, Any]) -> Reply:
     deps = deps_of(request)
-    body: PairBody = _pair_body(await read_body(request, deps.settings.body_bytes_max))
+    body: PairBody = _pair_body(await read_body(request))
     name = body.connector_name
     async with asked(request, "funding", name):
         deps.venues.check(name)

@@ -5,7 +5,6 @@ Rules that nobody has asked for in a while are dropped.
 """
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Collection, Iterator, Mapping
@@ -83,10 +82,8 @@ class Markets:
     def warm(self, connectors: Collection[str]) -> None:
         """Begin to read rules that will be asked for soon; what has no venue is passed over."""
         for name in connectors:
-            if name not in self._kept:
-                with contextlib.suppress(NoVenue):
-                    self._venues.check(name)
-                    self._keep(name)
+            if name not in self._kept and self._venues.has(name):
+                self._keep(name)
 
     def are_awaited(self, connector: str) -> bool:
         """Whether there are such rules, and whoever asks now must wait for them."""

@@ -57,7 +57,7 @@ _body = Body(CloseBody)
 )
 async def close_position(request: Request[Any, Any, Any]) -> Reply:
     deps = deps_of(request)
-    raw = await read_body(request, deps.settings.body_bytes_max)
+    raw = await read_body(request)
     asked: CloseBody = _body(raw)
     amounts = read_amounts({"amount": asked.amount, "price": asked.price})
     intended = intent(request, deps, "close_position", (), raw)

@@ -65,7 +65,7 @@ async def show_limits(request: Request[Any, Any, Any], account_name: FromPath[st
 async def set_limits(request: Request[Any, Any, Any], account_name: FromPath[str]) -> Reply:
     check_name(account_name)
     deps = deps_of(request)
-    raw = await read_body(request, deps.settings.body_bytes_max)
+    raw = await read_body(request)
     asked: LimitsBody = _body(raw)
     amounts = read_amounts({"notional_per_order": asked.notional_per_order})
     intended = intent(request, deps, "set_limits", (account_name,), raw)

@@ -50,7 +50,7 @@ _body = Body(ResendBody)
 async def resend_order(request: Request[Any, Any, Any], client_order_id: FromPath[str]) -> Reply:
     deps = deps_of(request)
     check_id(client_order_id)
-    raw = await read_body(request, deps.settings.body_bytes_max)
+    raw = await read_body(request)
     asked: ResendBody = _body(raw)
     if not asked.confirm:
         raise invalid("literal_error", ("body", "confirm"), "Input should be true", False)  # noqa: FBT003

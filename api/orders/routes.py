@@ -63,7 +63,7 @@ _OF_THE_ACCOUNT = ("unknown_account", "unknown_connector", "kill_switch")
 )
 async def place_order(request: Request[Any, Any, Any]) -> Reply:
     deps = deps_of(request)
-    raw = await read_body(request, deps.settings.body_bytes_max)
+    raw = await read_body(request)
     asked: PlaceOrderBody = _place_body(raw)
     amounts = read_amounts({"amount": asked.amount, "price": asked.price})
     quantity = required("amount", asked.amount, amounts)

@@ -81,7 +81,7 @@ async def show_switches(request: Request[Any, Any, Any]) -> Reply:
 
 async def _turn(request: Request[Any, Any, Any], *, is_engaged: bool) -> Reply:
     deps = deps_of(request)
-    raw = await read_body(request, deps.settings.body_bytes_max)
+    raw = await read_body(request)
     asked: SwitchBody = _body(raw)
     handler = "engage_switch" if is_engaged else "lift_switch"
     intended = intent(request, deps, handler, (), raw)

@@ -4,8 +4,8 @@ A request is answered when the venue has answered, 30 s later at most. Nothing i
 somebody asks here.
 """
 
-import asyncio
 import time
+from functools import partial
 from typing import Any, get_args
 
 import msgspec
@@ -32,7 +32,15 @@ from api.perpetual.schemas import (
 from api.reading import row, wait_for_position
 from api.reply import Reply
 from api.schemas import DryRun
-from api.submitting import Intent, headers_of, intent, is_dry_run, submit
+from api.submitting import (
+    Intent,
+    headers_of,
+    intent,
+    is_dry_run,
+    say_waited,
+    submit,
+    wait_for,
+)
 from domain import perpetual
 from domain.perpetual import PositionMode, RequestLeverage, RequestPositionMode
 from projections import queries
@@ -41,8 +49,6 @@ from projections.perpetuals import Outcome
 WAIT_SECONDS = 30.0
 TRIED_SECONDS = 60.0
 """So long the venue is asked again where it does not answer; then the request is given up."""
-_LOOK_SECONDS = 0.5
-_PAUSE_SECONDS = 0.02
 _US = 1_000_000
 _SQL = queries.load("perpetuals")
 _MODES = get_args(PositionMode)
@@ -79,7 +85,7 @@ async def set_leverage(
     connector_name: FromPath[str],
 ) -> Reply:
     deps = deps_of(request)
-    raw = await read_body(request, deps.settings.body_bytes_max)
+    raw = await read_body(request)
     asked: LeverageBody = _leverage_body(raw)
     check_name(account_name)
     _perpetual(connector_name)
@@ -111,7 +117,7 @@ async def set_position_mode(
     connector_name: FromPath[str],
 ) -> Reply:
     deps = deps_of(request)
-    raw = await read_body(request, deps.settings.body_bytes_max)
+    raw = await read_body(request)
     asked: PositionModeBody = _mode_body(raw)
     check_name(account_name)
     modes = _perpetual(connector_name).position_modes or _MODES
@@ -189,26 +195,17 @@ async def _set(
     outcome = await submit(request, deps, intended, stream, command)
     headers = headers_of(outcome.receipt, is_replay=outcome.is_replay)
     seconds = WAIT_SECONDS if intended.wait_seconds is None else float(intended.wait_seconds)
-    found = await _wait(deps, outcome.receipt.position, seconds)
-    if intended.wait_seconds is not None and found is not None:
-        headers["Preference-Applied"] = f"wait={intended.wait_seconds}"
+    found = await wait_for(deps, partial(_outcome, deps, outcome.receipt.position), seconds)
+    if found is not None:
+        say_waited(intended, headers)
     answer = _answer(found, what, value, command.connector, headers)
     return Reply(_encode(answer), headers=headers)
 
 
-async def _wait(deps: Deps, position: int, seconds: float) -> _Outcome | None:
+async def _outcome(deps: Deps, position: int) -> _Outcome | None:
     """What became of the request at that position; None where it is open still."""
-    give_up_at = time.monotonic() + seconds
-    while True:
-        projected = deps.hub.position
-        found = await row(deps.pool, _SQL["outcome"], {"position": position})
-        if found is not None and found[0] != "open":
-            return _Outcome(*found)
-        left = give_up_at - time.monotonic()
-        if left <= 0:
-            return None
-        await deps.hub.reached(projected + 1, min(left, _LOOK_SECONDS))
-        await asyncio.sleep(_PAUSE_SECONDS)  # Between two looks, however fast the log grows.
+    found = await row(deps.pool, _SQL["outcome"], {"position": position})
+    return _Outcome(*found) if found is not None and found[0] != "open" else None
 
 
 def _answer(

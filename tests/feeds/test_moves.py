@@ -12,7 +12,8 @@ from msgspec import structs
 from adapters.postgres.connect import READER_OPTIONS, connect
 from adapters.postgres.feeds import lock_alone
 from tests.faults.processes import Process, until
-from tests.feeds.world import KEYED, World, busy, follow_log, history
+from tests.feeds.world import KEYED, World, busy, history
+from tests.folds import follow_log
 from tests.stores import cancelling
 from workers.feeding.checks import CannotFollow
 from workers.feeding.moves import CannotMove, list_feeds, move_to_kafka, move_to_log

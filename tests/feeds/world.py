@@ -28,7 +28,7 @@ from tests.postgres_fixture import Database
 from tests.stores import cancelling, opening, placing, request_for
 from workers.feeding.member import FeedLimits, Member
 from workers.feeding.moves import move_to_kafka
-from workers.projecting.projector import Projector, is_passing
+from workers.projecting.projector import Projector
 from workers.relaying.relay import RelayLimits, relay
 from workers.running.pulse import Pulse
 
@@ -211,18 +211,6 @@ class World:
         for process in self.processes:
             process.kill()
         self.stop_relay()
-
-
-def follow_log(database: Database, stopping: threading.Event) -> None:
-    """Fold like the worker does: what a restart cures is cured by a restart."""
-    while not stopping.is_set():
-        try:
-            with closing(Projector(database.app_dsn, page_events=7)) as folding:
-                while folding.step().events or not stopping.wait(0.005):
-                    pass
-        except Exception as error:
-            if not is_passing(error):
-                raise
 
 
 def started(world: World) -> World:

@@ -16,11 +16,11 @@ from adapters.postgres.log import PostgresLog
 from commands.committer import Committer
 from projections import PROJECTIONS, orders
 from tests.catalogue import catalogue
-from tests.folds import copy_log, texts, texts_of_pure_fold, written
+from tests.folds import copy_log, follow_log, texts, texts_of_pure_fold, written
 from tests.messages import fill_of
 from tests.postgres_fixture import Database
 from tests.stores import check_log, empty, opening, placing, request_for
-from workers.projecting.projector import Projector, catch_up, is_passing
+from workers.projecting.projector import catch_up
 from workers.projecting.rebuild import rebuild
 
 pytestmark = pytest.mark.postgres
@@ -57,25 +57,13 @@ def place_and_fill(database: Database, names: list[str]) -> None:
     store.close()
 
 
-def follow(database: Database, stopping: threading.Event) -> None:
-    """Fold like the worker does: what a restart cures is cured by a restart."""
-    while not stopping.is_set():
-        try:
-            with closing(Projector(database.app_dsn, page_events=7)) as folding:
-                while folding.step().events or not stopping.wait(0.001):
-                    pass
-        except Exception as error:
-            if not is_passing(error):
-                raise
-
-
 def test_a_rebuild_under_writes_and_beside_a_live_projector_equals_the_fold(
     database: Database,
 ) -> None:
     copy_log(database, written(opening()))
     stopping = threading.Event()
     writing = threading.Thread(target=place_and_fill, args=(database, busy(60)))
-    following = threading.Thread(target=follow, args=(database, stopping))
+    following = threading.Thread(target=follow_log, args=(database, stopping))
     writing.start()
     following.start()
     try:

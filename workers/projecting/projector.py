@@ -7,7 +7,6 @@ what has arrived when live.
 
 from collections.abc import Sequence
 
-import psycopg
 from msgspec import Struct
 
 from adapters.postgres import feeds
@@ -135,8 +134,3 @@ def catch_up(dsn: str, projections: Sequence[Projection] = PROJECTIONS) -> int:
         return projector.position
     finally:
         projector.close()
-
-
-def is_passing(error: Exception) -> bool:
-    """Whether starting again from the stored checkpoint is the whole cure."""
-    return isinstance(error, psycopg.Error | store.CheckpointMoved)

@@ -7,7 +7,7 @@ may be told after the order that it closed.
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 QUEUE_MAX = 10_000
 _BACKOFF_SECONDS = (0.2, 30.0)
-_Watch = Callable[[], Awaitable[Sequence[Mapping[str, Any]]]]
 
 
 async def updates(venue: "CcxtVenue") -> AsyncGenerator[UserUpdate, None]:
