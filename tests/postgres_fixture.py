@@ -5,7 +5,9 @@ Roles belong to the whole server: migrations that make them must tolerate that t
 
 import itertools
 import shutil
+import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import psycopg
 import pytest
@@ -15,6 +17,7 @@ from adapters.postgres.bootstrap import create_database
 from adapters.postgres.embedded import EmbeddedPostgres
 
 _numbers = itertools.count(1)
+_CLOSING_SECONDS = 5.0
 # Tests kill processes, never the machine: without flushes they are faster and lose nothing.
 _SETTINGS = {"fsync": "off", "full_page_writes": "off"}
 
@@ -39,7 +42,24 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgr
     folder = tmp_path_factory.mktemp("cluster")
     with EmbeddedPostgres(folder, settings=_SETTINGS) as server:
         yield server
+        left = _sessions(server)
     shutil.rmtree(folder)
+    assert not left, f"sessions that tests left open: {left}"
+
+
+def _sessions(server: EmbeddedPostgres) -> list[tuple[Any, ...]]:
+    """What is connected still; a session that is being closed has a moment for it."""
+    query = (
+        "select datname, usename, application_name, state, wait_event, query "
+        "from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()"
+    )
+    give_up_at = time.monotonic() + _CLOSING_SECONDS
+    with psycopg.connect(server.dsn("superuser", "postgres"), autocommit=True) as connection:
+        while True:
+            found = connection.execute(query).fetchall()
+            if not found or time.monotonic() > give_up_at:
+                return found
+            time.sleep(0.05)
 
 
 @pytest.fixture(scope="session")

@@ -1,19 +1,27 @@
 """A follower that is never idle takes what it is told, so that nobody's transactions must wait."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
 
+from adapters.postgres.embedded import EmbeddedPostgres
 from tests.faults.processes import until
-from tests.postgres_fixture import Database
+from tests.postgres_fixture import fresh_database
 from workers.running.waking import wait_for_log
 
 pytestmark = pytest.mark.postgres
 
 
-def test_what_was_told_leaves_the_server(database: Callable[[], Database]) -> None:
-    dsn = database().app_dsn
+@pytest.fixture
+def dsn(tmp_path: Path) -> Iterator[str]:
+    """On a server of its own: the queue is one for all databases, and for everybody's sessions."""
+    with EmbeddedPostgres(tmp_path, settings={"fsync": "off"}) as server:
+        yield fresh_database(server).app_dsn
+
+
+def test_what_was_told_leaves_the_server(dsn: str) -> None:
     with (
         psycopg.connect(dsn, autocommit=True) as wake,
         psycopg.connect(dsn, autocommit=True) as other,
