@@ -4,13 +4,13 @@ Built on the event-sourcing library's plain-object recorder, whose positions are
 """
 
 import threading
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from eventsourcing.persistence import StoredEvent
 from eventsourcing.popo import POPOApplicationRecorder
 
-from domain.log import Fence, Head, Receipt, Recorded
+from domain.log import NOTHING, Found, Head, Receipt, Recorded, Wanted
 
 
 class MemoryAppend:
@@ -22,32 +22,23 @@ class MemoryAppend:
         self._receipts: list[Receipt] = []
         self._tallies = dict(store.tallies)
         self._tallied = store.tallied
-        self._recounts = store.recounts
 
-    def lock(self) -> Head:
-        return self._store.head()
+    def lock(self, wanted: Wanted = NOTHING) -> Found:
+        return self.look(wanted)
 
-    def receipts(self, command_ids: Sequence[str]) -> Mapping[str, Receipt]:
-        return self._store.find_receipts(command_ids)
-
-    def tallied(self) -> int:
-        return self._tallied
-
-    def recounts(self) -> int:
-        return self._recounts
-
-    def newer(
-        self, versions: Mapping[str, int], tallies: Collection[str] = ()
-    ) -> tuple[Sequence[Recorded], Mapping[str, bytes]]:
-        events = [
-            event
-            for stream, version in versions.items()
-            for event in self._store.read_stream(stream, version)
-        ]
-        return events, {key: self._tallies[key] for key in tallies if key in self._tallies}
-
-    def held(self, fences: Sequence[Fence]) -> frozenset[Fence]:
-        return frozenset(f for f in fences if self._store.leases.get(f.account) == f.lease)
+    def look(self, wanted: Wanted) -> Found:
+        return Found(
+            self._store.head(),
+            self._tallied,
+            self._store.find_receipts(wanted.command_ids),
+            [
+                event
+                for stream, version in wanted.versions.items()
+                for event in self._store.read_stream(stream, version)
+            ],
+            {key: self._tallies[key] for key in wanted.tallies if key in self._tallies},
+            frozenset(f for f in wanted.fences if self._store.leases.get(f.account) == f.lease),
+        )
 
     def write_receipts(self, receipts: Sequence[Receipt]) -> None:
         self._receipts.extend(receipts)
@@ -67,12 +58,10 @@ class MemoryAppend:
 
     def drop_tallies(self) -> None:
         self._tallies.clear()
-        self._recounts += 1
 
     def commit(self) -> None:
         self._store.apply(self._events, self._receipts)
         self._store.tallies, self._store.tallied = self._tallies, self._tallied
-        self._store.recounts = self._recounts
 
 
 class MemoryStore:
@@ -82,7 +71,6 @@ class MemoryStore:
         self.leases: dict[str, int] = {}
         self.tallies: dict[str, bytes] = {}
         self.tallied = 0
-        self.recounts = 0
         self._recorder = POPOApplicationRecorder()
         self._log: list[Recorded] = []
         self._streams: dict[str, list[Recorded]] = {}

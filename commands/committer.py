@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Sequence
 from msgspec import Struct
 
 from commands.crashpoint import crashpoint
-from commands.current import Current
+from commands.current import Current, brought_up, wanted
 from commands.decisions import Result, Round
 from commands.recounting import catch_up
 from commands.request import Outcome, Overloaded, Request
@@ -147,22 +147,21 @@ class Committer:
     def _commit(self, batch: list[_Pending]) -> Sequence[Result]:
         requests = [pending.request for pending in batch]
         self._current.warm(self._store, requests)
+        known = self._current.known(requests)
+        needed = wanted(requests, known)
         crashpoint("before-lock")
         with self._store.append() as append:
-            head = append.lock()
+            found = append.lock(needed)
             crashpoint("after-lock")
-            if append.tallied() != head.position:
-                catch_up(self._store, append, append.tallied(), head.position)
-                self._current.forget()
-            receipts = append.receipts([request.command_id for request in requests])
-            fresh = [request for request in requests if request.command_id not in receipts]
-            fences = {request.fence for request in fresh if request.fence is not None}
-            states, tallies = self._current.read(append, fresh, head.position)
+            if found.tallied != found.head.position:
+                catch_up(self._store, append, found.tallied, found.head.position)
+                found = append.look(needed)
+            states, tallies = brought_up(append, requests, known, needed, found)
             deciding = Round(
-                head,
+                found.head,
                 states,
-                receipts,
-                append.held(tuple(fences)) if fences else frozenset(),
+                found.receipts,
+                found.held,
                 self._clock(),
                 self._code_version,
                 tallies,
@@ -183,7 +182,7 @@ class Committer:
                 crashpoint("before-commit")
                 append.commit()
                 crashpoint("after-commit")
-        self._current.remember(deciding.states, deciding.tallies, decided.head.position)
+        self._current.remember(deciding.states)
         return decided.results
 
     def _answer(self, batch: list[_Pending], results: Sequence[Result]) -> None:

@@ -12,7 +12,7 @@ from commands import codec
 from commands.catalogue import aggregate_of
 from commands.store import Append, Store
 from domain import tally
-from domain.log import Recorded, StoreUnavailable
+from domain.log import Recorded, StoreUnavailable, Wanted
 from domain.tally import Tally
 
 PAGE_EVENTS = 2000
@@ -100,7 +100,7 @@ def recount(store: Store, progress: Callable[[int, int], None] = lambda _at, _he
         at = page[-1].position
         progress(at, head)
     with store.append() as append:
-        head = append.lock().position
+        head = append.lock().head.position
         while at < head:
             at = _take_page(counted, store, append, at, head)
         append.drop_tallies()
@@ -113,7 +113,8 @@ def recount(store: Store, progress: Callable[[int, int], None] = lambda _at, _he
 def recount_if_behind(store: Store) -> bool:
     """Count where something is not counted: called where the schema is brought up to date."""
     with store.append() as append:
-        is_behind = append.lock().position != append.tallied()
+        found = append.lock()
+        is_behind = found.head.position != found.tallied
     if is_behind:
         recount(store)
     return is_behind
@@ -121,7 +122,11 @@ def recount_if_behind(store: Store) -> bool:
 
 def _take_page(counted: Recount, store: Store, append: Append, after: int, until: int) -> int:
     page = [e for e in store.read_log(after, PAGE_EVENTS) if e.position <= until]
-    counted.take(page, lambda streams: append.newer(dict.fromkeys(streams, 0))[0])
+
+    def whole(streams: Sequence[str]) -> Sequence[Recorded]:
+        return append.look(Wanted(versions=dict.fromkeys(streams, 0))).events
+
+    counted.take(page, whole)
     return page[-1].position if page else until
 
 

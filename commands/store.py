@@ -4,32 +4,19 @@ An `Append` is one transaction under the log's lock. Its methods are called in t
 they stand here; leaving without `commit` undoes everything.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from domain.log import Fence, Head, Receipt, Recorded
+from domain.log import NOTHING, Found, Head, Receipt, Recorded, Wanted
 
 
 class Append(Protocol):
-    def lock(self) -> Head:
-        """Wait for the log's lock; answer the head that no one else can move now."""
+    def lock(self, wanted: Wanted = NOTHING) -> Found:
+        """Wait for the log's lock, and answer: both in one round trip."""
 
-    def receipts(self, command_ids: Sequence[str]) -> Mapping[str, Receipt]: ...
-
-    def tallied(self) -> int:
-        """The position up to which tallies are counted: the head's, but for an older writer."""
-
-    def recounts(self) -> int:
-        """How often all tallies were dropped: those remembered from before count no more."""
-
-    def newer(
-        self, versions: Mapping[str, int], tallies: Collection[str] = ()
-    ) -> tuple[Sequence[Recorded], Mapping[str, bytes]]:
-        """Events of the named streams above the given versions, in order; tallies by key."""
-
-    def held(self, fences: Sequence[Fence]) -> frozenset[Fence]:
-        """Those fences whose lease still has this number; they stay so until commit."""
+    def look(self, wanted: Wanted) -> Found:
+        """What was not known to be wanted before; it sees what was written since."""
 
     def write_receipts(self, receipts: Sequence[Receipt]) -> None: ...
 
@@ -46,7 +33,8 @@ class Append(Protocol):
 
     def drop_tallies(self) -> None: ...
 
-    def commit(self) -> None: ...
+    def commit(self) -> None:
+        """Raises also for what the store has against any of the writes."""
 
 
 class Store(Protocol):

@@ -3,6 +3,7 @@
 Times are integer UTC microseconds, positions and versions start at 1.
 """
 
+from collections.abc import Collection, Mapping, Sequence
 from typing import Literal
 
 from msgspec import Struct
@@ -76,3 +77,31 @@ class Fence(Struct, frozen=True):
 
     account: str
     lease: int
+
+
+class Wanted(Struct, frozen=True):
+    """What a batch is decided on, beside what is known already."""
+
+    command_ids: Sequence[str] = ()
+    versions: Mapping[str, int] = {}
+    """Streams, each with the version up to which it is known."""
+    tallies: Collection[str] = ()
+    fences: Sequence[Fence] = ()
+
+
+class Found(Struct):
+    """The answers, as they stay until commit."""
+
+    head: Head
+    tallied: int
+    """The position up to which tallies are counted: the head's, but for an older writer."""
+    receipts: Mapping[str, Receipt]
+    """By command id."""
+    events: Sequence[Recorded]
+    """Those above the given versions, in order."""
+    tallies: Mapping[str, bytes]
+    held: frozenset[Fence]
+    """Those fences whose lease still has this number."""
+
+
+NOTHING = Wanted()

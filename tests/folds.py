@@ -41,7 +41,7 @@ def copy_log(database: Database, events: Sequence[Recorded]) -> None:
         return
     store = PostgresLog(database.app_dsn)
     with store.append() as append:
-        head = append.lock()
+        head = append.lock().head
         assert head.position == events[0].position - 1
         append.write_events(events, type(head)(events[-1].position, events[-1].seal))
         append.commit()

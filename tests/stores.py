@@ -148,13 +148,9 @@ class WatchedStore:
 class WatchedAppend:
     def __init__(self, append: Append, watched: WatchedStore) -> None:
         self.lock = append.lock
-        self.receipts = append.receipts
-        self.newer = append.newer
-        self.tallied = append.tallied
-        self.recounts = append.recounts
+        self.look = append.look
         self.write_tallies = append.write_tallies
         self.drop_tallies = append.drop_tallies
-        self.held = append.held
         self.write_events = append.write_events
         self._append = append
         self._watched = watched

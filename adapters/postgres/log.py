@@ -5,7 +5,7 @@ frozen writer stops the others for 3 s at most.
 """
 
 import threading
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,17 +15,26 @@ from psycopg.rows import class_row, tuple_row
 
 from adapters.postgres.connect import WRITER_OPTIONS, connect
 from adapters.postgres.recorder import LOG_LOCK, LogDatastore, LogRecorder
-from domain.log import Fence, Head, Receipt, Recorded, StoreUnavailable
+from domain.log import (
+    NOTHING,
+    Fence,
+    Found,
+    Head,
+    Receipt,
+    Recorded,
+    StoreUnavailable,
+    Wanted,
+)
 
 CHANNEL = "aviary_log"
 _CONTENT_ERRORS = (psycopg.DataError, psycopg.errors.ProgramLimitExceeded)
 """The store is well, but something in what it was given can never be stored."""
 _COLUMNS = """notification_id as position, originator_id as stream, originator_version as version,
     topic as tag, state as payload, metadata, seal"""
-_LOCK = f"""begin; select pg_advisory_xact_lock({LOG_LOCK});
-select position, seal, tallied, recounts from log_head"""
-_RECEIPT_COLUMNS = """command_id, actor, kind, request_hash, stream, outcome, position, events,
-    recorded_at_us, code, text"""
+_LOCK = f"select pg_advisory_xact_lock({LOG_LOCK})"
+_HEAD = "select position, seal, tallied from log_head"
+_RECEIPT_FIELDS = Receipt.__struct_fields__
+_RECEIPT_COLUMNS = ", ".join(_RECEIPT_FIELDS)
 _RECEIPTS = f"select {_RECEIPT_COLUMNS} from receipts where command_id = any(%b::text[])"
 _NEWER = f"""
 select events.position, events.stream, events.version, events.tag, events.payload,
@@ -74,81 +83,88 @@ select pg_notify('{CHANNEL}', position::text) from moved
 
 
 class PostgresAppend:
-    """One transaction on the writing connection, under the log's advisory lock."""
+    """One transaction on the writing connection, under the log's advisory lock.
+
+    Two round trips in all: one that waits for the lock and reads, one that writes and commits. Each
+    costs the holder a wait for the processor, and everybody waits for the holder.
+    """
 
     def __init__(self, connection: psycopg.Connection[Any], recorder: LogRecorder) -> None:
-        self._cursor = connection.cursor(row_factory=tuple_row)
         self._connection = connection
         self._recorder = recorder
-        self._tallied = 0
-        self._recounts = 0
+        self._writes: list[Callable[[psycopg.Cursor[Any]], object]] = []
 
-    def lock(self) -> Head:
-        self._cursor.execute(_LOCK)
-        self._cursor.nextset()
-        self._cursor.nextset()
-        found = self._cursor.fetchone()
-        head = _head(found and found[:2])
-        self._tallied, self._recounts = found[2:] if found else (0, 0)
-        return head
+    def lock(self, wanted: Wanted = NOTHING) -> Found:
+        return self._ask(wanted, ("begin", _LOCK))
 
-    def tallied(self) -> int:
-        return self._tallied
+    def look(self, wanted: Wanted) -> Found:
+        return self._ask(wanted)
 
-    def recounts(self) -> int:
-        return self._recounts
-
-    def receipts(self, command_ids: Sequence[str]) -> Mapping[str, Receipt]:
-        return _receipts(self._connection, command_ids)
-
-    def newer(
-        self, versions: Mapping[str, int], tallies: Collection[str] = ()
-    ) -> tuple[Sequence[Recorded], Mapping[str, bytes]]:
-        """One statement for both: a round trip costs more than either."""
-        self._cursor.execute(
-            _NEWER,
-            (list(versions), list(versions.values()), list(tallies)),
-            prepare=True,
-            binary=True,
+    def _ask(self, wanted: Wanted, before: Sequence[str] = ()) -> Found:
+        run = self._connection.execute
+        receipts = held = newer = None
+        with self._connection.pipeline():
+            for statement in before:
+                run(statement, prepare=True)
+            self._send_writes()
+            head = run(_HEAD, prepare=True, binary=True)
+            if wanted.command_ids:
+                receipts = self._connection.cursor(row_factory=class_row(Receipt), binary=True)
+                receipts.execute(_RECEIPTS, (list(wanted.command_ids),), prepare=True)
+            if wanted.fences:
+                fences = zip(*((f.account, f.lease) for f in wanted.fences), strict=True)
+                held = run(_HELD, [list(column) for column in fences], prepare=True)
+            if wanted.versions or wanted.tallies:
+                streams, versions = list(wanted.versions), list(wanted.versions.values())
+                asked = (streams, versions, list(wanted.tallies))
+                newer = run(_NEWER, asked, prepare=True, binary=True)
+        rows = newer.fetchall() if newer else []
+        row = head.fetchone()
+        return Found(
+            _head(row and row[:2]),
+            row[2] if row else 0,
+            {receipt.command_id: receipt for receipt in receipts} if receipts else {},
+            [Recorded(*row) for row in rows if row[3] is not None],
+            {row[1]: row[4] for row in rows if row[3] is None},
+            frozenset(Fence(*row) for row in held) if held else frozenset(),
         )
-        rows = self._cursor.fetchall()
-        events = [Recorded(*row) for row in rows if row[3] is not None]
-        return events, {row[1]: row[4] for row in rows if row[3] is None}
-
-    def held(self, fences: Sequence[Fence]) -> frozenset[Fence]:
-        self._cursor.execute(_HELD, ([f.account for f in fences], [f.lease for f in fences]))
-        return frozenset(Fence(*row) for row in self._cursor)
 
     def write_receipts(self, receipts: Sequence[Receipt]) -> None:
-        names = Receipt.__struct_fields__
-        order = _RECEIPT_COLUMNS.replace("\n", " ").replace(" ", "").split(",")
-        assert set(order) == set(names)  # noqa: S101 - a column without a field is a defect
-        self._cursor.execute(
-            _WRITE_RECEIPTS,
-            [[getattr(receipt, name) for receipt in receipts] for name in order],
-            prepare=True,
-        )
+        columns = [[getattr(receipt, name) for receipt in receipts] for name in _RECEIPT_FIELDS]
+        self._write(_WRITE_RECEIPTS, columns)
 
     def write_events(
         self, events: Sequence[Recorded], head: Head, tallies: Mapping[str, bytes] | None = None
     ) -> None:
-        self._recorder.insert_sealed(self._cursor, events)
+        self._writes.append(lambda cursor: self._recorder.insert_sealed(cursor, events))
         if tallies is None:
-            self._cursor.execute(_MOVE_HEAD, (head.position, head.seal), prepare=True)
-            return
-        moved = (head.position, head.seal, head.position)
-        self._cursor.execute(_MOVE_HEAD_AND_TALLIES, (*moved, *_put(tallies)), prepare=True)
+            self._write(_MOVE_HEAD, (head.position, head.seal))
+        else:
+            moved = (head.position, head.seal, head.position)
+            self._write(_MOVE_HEAD_AND_TALLIES, (*moved, *_put(tallies)))
 
     def write_tallies(self, tallies: Mapping[str, bytes], position: int) -> None:
-        self._cursor.execute(_PUT_TALLIES, _put(tallies))
-        self._cursor.execute("update log_head set tallied = %s", (position,))
+        self._write(_PUT_TALLIES, _put(tallies))
+        self._write("update log_head set tallied = %s", (position,))
 
     def drop_tallies(self) -> None:
-        self._cursor.execute("delete from tallies")
-        self._cursor.execute("update log_head set recounts = recounts + 1")
+        """Older processes remember tallies while `recounts` stays."""
+        self._write("delete from tallies")
+        self._write("update log_head set recounts = recounts + 1")
 
     def commit(self) -> None:
-        self._connection.commit()
+        """After a statement that failed the rest of a pipeline is skipped, and so is COMMIT."""
+        with self._connection.pipeline():
+            self._send_writes()
+            self._connection.execute("commit")
+
+    def _write(self, query: str, values: Sequence[object] = ()) -> None:
+        self._writes.append(lambda cursor: cursor.execute(query, values, prepare=True))
+
+    def _send_writes(self) -> None:
+        for write in self._writes:
+            write(self._connection.cursor())
+        self._writes.clear()
 
 
 class PostgresLog:

@@ -1,6 +1,6 @@
 """Streams that grow for as long as there is trading: how little of them is read under the lock."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from decimal import Decimal
 
@@ -10,7 +10,7 @@ from commands import current
 from commands.committer import Committer
 from commands.request import Request
 from commands.store import Append
-from domain.log import Recorded
+from domain.log import NOTHING, Found, Wanted
 from domain.position import ObservePosition, stream
 from tests.folds import run
 from tests.stores import Opened, WatchedAppend, WatchedStore, check_log, opening, request_for
@@ -49,16 +49,14 @@ class Counted(WatchedStore):
             run(self._opened.again(), [self.before_lock.pop()])
         with super().append() as append:
             assert isinstance(append, WatchedAppend)
-            newer = append.newer
+            lock = append.lock
 
-            def counting(
-                versions: Mapping[str, int], tallies: Collection[str] = ()
-            ) -> tuple[Sequence[Recorded], Mapping[str, bytes]]:
-                events, found = newer(versions, tallies)
-                self.under_lock += len(events)
-                return events, found
+            def counting(wanted: Wanted = NOTHING) -> Found:
+                found = lock(wanted)
+                self.under_lock += len(found.events)
+                return found
 
-            append.newer = counting
+            append.lock = counting
             yield append
 
 

@@ -7,7 +7,7 @@ from msgspec import structs
 
 from commands.seal import seal
 from commands.store import Store
-from domain.log import Fence, Head, Receipt, Recorded
+from domain.log import NOTHING, Fence, Head, Receipt, Recorded, Wanted
 from tests.stores import Opened, check_log
 
 METADATA = b'{"command_id":"c","correlation_id":"c","actor":"alice","recorded_at_us":5}'
@@ -38,7 +38,7 @@ def receipt_of(command_id: str, position: int = 1) -> Receipt:
 def write(store: Store, *streams: str) -> list[Recorded]:
     """Append one event to each named stream, in one transaction."""
     with store.append() as append:
-        head = append.lock()
+        head = append.lock().head
         written: list[Recorded] = []
         for stream in streams:
             known = [*store.read_stream(stream), *(e for e in written if e.stream == stream)]
@@ -54,7 +54,7 @@ def write(store: Store, *streams: str) -> list[Recorded]:
 def test_an_empty_store_has_the_empty_head(opened: Opened) -> None:
     assert opened.store.head() == Head(0, bytes(32))
     with opened.store.append() as append:
-        assert append.lock() == Head(0, bytes(32))
+        assert append.lock().head == Head(0, bytes(32))
     assert opened.store.read_log(0, 10) == []
     assert opened.store.read_stream("s-1") == []
     assert opened.store.find_receipts(["c1"]) == {}
@@ -73,7 +73,7 @@ def test_the_head_is_the_last_event(opened: Opened) -> None:
         written = write(opened.store, *["s-1"] * count)
         assert opened.store.head() == Head(written[-1].position, written[-1].seal)
         with opened.store.append() as append:
-            assert append.lock() == opened.store.head()
+            assert append.lock().head == opened.store.head()
 
 
 def test_the_log_is_read_page_by_page(opened: Opened) -> None:
@@ -96,15 +96,16 @@ def test_a_stream_is_read_in_order_of_its_versions(opened: Opened) -> None:
 def test_newer_answers_what_is_above_each_version(opened: Opened) -> None:
     write(opened.store, "s-1", "s-2", "s-1", "s-1", "s-2", "s-3")
     with opened.store.append() as append:
-        append.lock()
-        newer, _ = append.newer({"s-1": 1, "s-2": 0, "s-3": 1, "s-none": 0})
+        versions = {"s-1": 1, "s-2": 0, "s-3": 1, "s-none": 0}
+        newer = append.lock(Wanted(versions=versions)).events
+        assert append.look(Wanted(versions=versions)).events == newer
         assert [(e.stream, e.version) for e in newer if e.stream == "s-1"] == [
             ("s-1", 2),
             ("s-1", 3),
         ]
         assert [e.version for e in newer if e.stream == "s-2"] == [1, 2]
         assert len(newer) == 4
-        assert append.newer({}) == ([], {})
+        assert append.look(NOTHING).events == []
 
 
 def test_receipts_are_found_by_command_id(opened: Opened) -> None:
@@ -119,15 +120,14 @@ def test_receipts_are_found_by_command_id(opened: Opened) -> None:
     expected = {receipt.command_id: receipt for receipt in kept}
     assert opened.again().find_receipts(["c1", "c2", "c3"]) == expected
     with opened.store.append() as append:
-        append.lock()
-        assert append.receipts(["c2", "c3"]) == {"c2": kept[1]}
+        assert append.lock(Wanted(["c2", "c3"])).receipts == {"c2": kept[1]}
     assert opened.store.head() == Head()
 
 
 def test_leaving_without_commit_undoes_everything(opened: Opened) -> None:
     before = write(opened.store, "s-1")
     with opened.store.append() as append:
-        head = append.lock()
+        head = append.lock().head
         event = next_event(head, "s-1", 2)
         append.write_receipts([receipt_of("lost")])
         append.write_events([event], Head(event.position, event.seal))
@@ -140,7 +140,7 @@ def test_an_error_undoes_everything_and_the_next_append_works(opened: Opened) ->
 
     def break_off() -> None:
         with opened.store.append() as append:
-            head = append.lock()
+            head = append.lock().head
             event = next_event(head, "s-1", 2)
             append.write_receipts([receipt_of("lost")])
             append.write_events([event], Head(event.position, event.seal))
@@ -183,8 +183,9 @@ def test_a_fence_is_held_by_its_number_alone(
 ) -> None:
     opened.lend("main", 7)
     with opened.store.append() as append:
-        append.lock()
-        assert append.held([fence]) == (frozenset({fence}) if is_held else frozenset())
+        assert append.lock(Wanted(fences=[fence])).held == (
+            frozenset({fence}) if is_held else frozenset()
+        )
 
 
 def test_of_many_fences_those_that_are_held_are_answered(opened: Opened) -> None:
@@ -192,9 +193,9 @@ def test_of_many_fences_those_that_are_held_are_answered(opened: Opened) -> None
     opened.lend("other", 1)
     fences = [Fence("main", 7), Fence("other", 2), Fence("other", 1)]
     with opened.store.append() as append:
-        append.lock()
-        assert append.held(fences) == frozenset({fences[0], fences[2]})
-        assert append.held([]) == frozenset()
+        found = append.lock(Wanted(fences=fences))
+        assert found.held == frozenset({fences[0], fences[2]})
+        assert append.look(NOTHING).held == frozenset()
 
 
 def test_text_beyond_ascii_is_kept(opened: Opened) -> None:

@@ -61,7 +61,7 @@ class Filler:
 
     def _write(self, drafts: list[tuple[str, int, str, bytes]]) -> None:
         with self._store.append() as append:
-            head = append.lock()
+            head = append.lock().head
             position, previous = head.position, head.seal
             events = []
             for stream, version, tag, payload in drafts:

@@ -181,7 +181,7 @@ def test_a_lost_transaction_counts_nothing(opened: Opened) -> None:
 def test_a_process_that_goes_on_writing_takes_what_was_counted_anew(opened: Opened) -> None:
     run(opened.store, [*opening(), placing("av1")])
     with opened.store.append() as append:
-        head = append.lock().position
+        head = append.lock().head.position
         append.write_tallies({of_account("main"): b'{"open_orders":77}'}, head)
         append.commit()
     with closing(Committer(opened.store)) as committer:
