@@ -17,6 +17,7 @@ from domain import (
     order_guards,
     order_messages,
     perpetual,
+    portfolio,
     position,
     reconciliation,
     switch,
@@ -117,6 +118,15 @@ AGGREGATES: Mapping[str, Aggregate] = {
         perpetual.guards,
         perpetual.routing,
         "perpetuals",
+    ),
+    "portfolio": Aggregate(
+        portfolio.Portfolio(),
+        lambda command, state, guards: portfolio.decide(command, state, guards[0]),
+        portfolio.evolve,
+        portfolio.guards,
+        portfolio.routing,
+        "portfolios",
+        is_long=True,
     ),
     "position": Aggregate(
         position.Position(),

@@ -15,6 +15,7 @@ from domain import (
     limits,
     order_messages,
     perpetual,
+    portfolio,
     position,
     reconciliation,
     switch,
@@ -30,6 +31,7 @@ Command = (
     | limits.Command
     | order_messages.Command
     | perpetual.Command
+    | portfolio.Command
     | position.Command
     | reconciliation.Command
     | switch.Command

@@ -8,6 +8,7 @@ from domain import (
     limits,
     order_messages,
     perpetual,
+    portfolio,
     position,
     reconciliation,
     switch,
@@ -21,6 +22,7 @@ Event = (
     | limits.Event
     | order_messages.Event
     | perpetual.Event
+    | portfolio.Event
     | position.Event
     | reconciliation.Event
     | switch.Event

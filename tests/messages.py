@@ -62,6 +62,7 @@ from domain.perpetual import (
     PositionModeSet,
     PositionModeUnknown,
 )
+from domain.portfolio import ConnectorHeld, PortfolioObserved, PortfolioVenueSilent, TokenHeld
 from domain.position import (
     PositionAgrees,
     PositionBaselineSet,
@@ -155,6 +156,24 @@ SAMPLES: Mapping[str, Event] = {
         PositionModeSet("HEDGE", 3),
         PositionModeRefused(3, "-4068", "Position side cannot be changed"),
         PositionModeUnknown(3, "no answer within 10 s"),
+        PortfolioObserved(
+            "main",
+            "USDT",
+            "fill",
+            EXECUTED,
+            (
+                ConnectorHeld(
+                    "binance",
+                    EXECUTED,
+                    (
+                        TokenHeld("BTC", Decimal("0.50"), Decimal("0.25"), Decimal("50000.10")),
+                        TokenHeld("XYZ", Decimal("1E-18"), Decimal(0), None),
+                    ),
+                ),
+                ConnectorHeld("paper", 1_700_000_000_000_000, (), True),  # noqa: FBT003
+            ),
+        ),
+        PortfolioVenueSilent("main", "paper", "no answer within 10 s", EXECUTED),
         PositionObserved(
             "main",
             "binance_perpetual",

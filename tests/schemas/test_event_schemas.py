@@ -47,6 +47,8 @@ def values_of(kind: object) -> st.SearchStrategy[Any]:
             return st.one_of([values_of(each) for each in types])
         case msgspec.inspect.VarTupleType(item):
             return st.lists(values_of(item), max_size=3).map(tuple)
+        case msgspec.inspect.StructType(cls, fields):
+            return st.builds(cls, *(values_of(field.type) for field in fields))
         case _:
             raise NotImplementedError(f"No random values of {kind!r} yet: add them here.")
 
