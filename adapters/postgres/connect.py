@@ -19,7 +19,12 @@ _TCP: dict[str, Any] = {
 # Every statement of ours walks an index. A plan made while a table was still empty would scan it
 # whole for ever after, until the statistics are next collected.
 _PLANS = "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
-_WRITING = f"-c idle_in_transaction_session_timeout=2000 -c lock_timeout=3000 {_PLANS}"
+# A session that waits for the rest of a pipeline is not idle, and has its lock: only the limit for
+# the whole transaction ends it.
+_WRITING = (
+    "-c idle_in_transaction_session_timeout=2000 -c lock_timeout=3000 "
+    f"-c transaction_timeout=5000 {_PLANS}"
+)
 WRITER_OPTIONS = f"-c role=aviary_worker {_WRITING}"
 API_WRITER_OPTIONS = f"-c role=aviary_writer {_WRITING}"
 READER_OPTIONS = f"-c role=aviary_reader -c statement_timeout=10000 {_PLANS}"

@@ -1,7 +1,7 @@
 """The log in Postgres: one writing connection for one committer, and reads from anywhere.
 
 The writing session is cut by the server when it stays silent for 2 s inside a transaction, so a
-frozen writer stops the others for 3 s at most.
+frozen writer stops the others for 3 s; and after 5 s in all, should it freeze while it sends.
 """
 
 import threading

@@ -1,0 +1,44 @@
+"""A writer that is frozen while it holds the log's lock loses it, wherever it froze."""
+
+import psycopg
+import pytest
+
+from adapters.postgres.connect import WRITER_OPTIONS, connect
+from adapters.postgres.recorder import LOG_LOCK
+from tests.postgres_fixture import Database
+
+pytestmark = pytest.mark.postgres
+_LOCK = f"select pg_advisory_xact_lock({LOG_LOCK})"
+_PATIENT = WRITER_OPTIONS.replace("lock_timeout=3000", "lock_timeout=30000").replace(
+    "transaction_timeout=5000", "transaction_timeout=60000"
+)
+
+
+def _take_over(dsn: str) -> None:
+    with connect(dsn, _PATIENT, autocommit=True) as other:
+        other.execute("begin")
+        other.execute(_LOCK)
+        other.execute("commit")
+
+
+def test_one_that_is_silent_between_two_round_trips(shared: Database) -> None:
+    with connect(shared.app_dsn, WRITER_OPTIONS, autocommit=True) as frozen:
+        frozen.execute("begin")
+        frozen.execute(_LOCK)
+        _take_over(shared.app_dsn)
+        with pytest.raises(psycopg.errors.IdleInTransactionSessionTimeout):
+            frozen.execute("select 1")
+
+
+def test_one_that_is_silent_in_the_middle_of_a_pipeline(shared: Database) -> None:
+    """To the server it is not idle: it may still be sending."""
+    with connect(shared.app_dsn, WRITER_OPTIONS, autocommit=True) as frozen:
+
+        def send_half() -> None:
+            with frozen.pipeline():
+                for statement in ("begin", _LOCK, "select 1", "select 2"):
+                    frozen.execute(statement)
+                _take_over(shared.app_dsn)
+
+        with pytest.raises(psycopg.OperationalError):
+            send_half()
