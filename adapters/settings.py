@@ -37,6 +37,14 @@ class Settings(Struct, frozen=True, kw_only=True):
     allow_withdrawal_keys: bool = False
     database_url: str | None = None
     migrate_database_url: str | None = None
+    lake_dsn: str | None = None
+    lake_reader_dsn: str | None = None
+    lake_data: str = ""
+    lake_memory_mb: int = 512
+    lake_store_key_id: str = ""
+    lake_store_secret: str | None = None
+    lake_store_region: str = ""
+    lake_store_endpoint: str = ""
     paper_url: str | None = None
     paper_host: str = "127.0.0.1"
     paper_token: str | None = None
@@ -98,6 +106,14 @@ _READERS: dict[str, tuple[Callable[[str], Any], bool]] = {
     "allow_withdrawal_keys": (values.switch, False),
     "database_url": (values.postgres_url, True),
     "migrate_database_url": (values.postgres_url, True),
+    "lake_dsn": (values.postgres_url, True),
+    "lake_reader_dsn": (values.postgres_url, True),
+    "lake_data": (values.lake_place, False),
+    "lake_memory_mb": (values.whole(64, 1_000_000), False),
+    "lake_store_key_id": (values.text, False),
+    "lake_store_secret": (str, True),
+    "lake_store_region": (values.text, False),
+    "lake_store_endpoint": (values.http_url, False),
     "paper_url": (values.http_url, False),
     "paper_host": (values.text, False),
     "paper_token": (str, True),

@@ -128,6 +128,13 @@ def http_url(raw: str) -> str:
     return raw.strip().rstrip("/")
 
 
+def lake_place(raw: str) -> str:
+    place = raw.strip()
+    if not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]*(/[^\s?#]*)?|/\S*", place):
+        raise ValueError("an absolute folder or s3://bucket/folder")
+    return place
+
+
 def origins(raw: str) -> tuple[str, ...]:
     found = tuple(part.strip().rstrip("/") for part in raw.split(",") if part.strip())
     for origin in found:

@@ -214,4 +214,5 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
         await app.state.quotes.close()
         await deps.markets.close()
         await deps.venues.close()
+        await deps.lake.close()
         await deps.pool.close()

@@ -8,6 +8,7 @@ from msgspec import Struct
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
+from adapters.lake.reading import LakeReader
 from adapters.settings import Settings
 from adapters.vault.vault import Sealer
 from api.accounts.asking import Asking
@@ -40,6 +41,8 @@ class Deps(Struct, frozen=True, kw_only=True):
     feeds: Feeds
     sockets: OpenSockets
     sealer: Sealer
+    lake: LakeReader
+    """Raises LakeUnavailable where there is none; the app closes it."""
     hash_key: bytes
     """The same after every restart, or a repeated request would look like another one."""
     retry_parked: RetryParked

@@ -10,6 +10,7 @@ import psycopg
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
+from adapters.lake.attach import LakeUnavailable
 from api.metrics import Metrics
 from api.reply import CLOSED, JSON
 from commands.codec import LogIsNewer
@@ -115,6 +116,18 @@ def _store_away(request: Request[Any, Any, Any], error: Exception) -> Response[b
     return _failure(request, Failure(503, detail, "store_unavailable", RETRY_SOON))
 
 
+def _lake_away(request: Request[Any, Any, Any], error: LakeUnavailable) -> Response[bytes]:
+    _log.warning("The lake was not read: %s", error)
+    return _failure(request, Failure(503, str(error), "lake_unavailable", RETRY_SOON))
+
+
+def _halted(error: psycopg.Error) -> str:
+    return (
+        f"The read model {error.diag.message_primary}. Nothing is answered from it; all others go "
+        "on. Once the cause is mended: `aviary parked retry`."
+    )
+
+
 def _newer(request: Request[Any, Any, Any], error: LogIsNewer) -> Response[bytes]:
     return _failure(request, Failure(503, str(error), "log_is_newer", RETRY_SOON))
 
@@ -127,6 +140,7 @@ def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[b
 HANDLERS: Mapping[type[Exception] | int, Callable[[Any, Any], Response[bytes]]] = {
     Failure: _failure,
     HTTPException: _http,
+    LakeUnavailable: _lake_away,
     LogIsNewer: _newer,
     StoreUnavailable: _store_away,
     psycopg.Error: _store_away,

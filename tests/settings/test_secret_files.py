@@ -14,6 +14,9 @@ VALUES = {
     "AVIARY_OLD_MASTER_KEYS": ",".join(base64.b64encode(key * 32).decode() for key in (b"o", b"p")),
     "CONFIG_PASSWORD": "hush hush",
     "AVIARY_OLD_CONFIG_PASSWORD": " hush",
+    "AVIARY_LAKE_DSN": "postgresql://lake:hush@host/lake",
+    "AVIARY_LAKE_READER_DSN": "postgresql://reader:hush@host/lake",
+    "AVIARY_LAKE_STORE_SECRET": "hush",
     "AVIARY_PAPER_TOKEN": "hush",
     "AVIARY_KAFKA_PASSWORD": " hush ",
 }

@@ -1,0 +1,1 @@
+"""The analytics store: DuckLake, with its catalogue in Postgres and its data in Parquet files."""
