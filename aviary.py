@@ -9,8 +9,6 @@ from typing import Annotated
 
 import typer
 from msgspec import structs
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from adapters.settings import Settings, load
 from adapters.values import BadSetting
@@ -18,6 +16,7 @@ from workers.feeding import commands as feed_commands
 from workers.running import names
 from workers.tools import vault
 from workers.tools.schema_app import schema
+from workers.tools.screen import Screen, bar
 
 app = typer.Typer(
     help="Aviary: the control plane of a fleet of trading bots.", no_args_is_help=True
@@ -27,8 +26,8 @@ parked = typer.Typer(help="Events that a read model could not fold.", no_args_is
 app.add_typer(keys, name="key")
 app.add_typer(parked, name="parked")
 app.add_typer(schema, name="schema")
-out = Console()
-err = Console(stderr=True)
+out = Screen()
+err = Screen(stderr=True)
 
 EXIT_BROKEN = 1
 EXIT_UNREADABLE = 2
@@ -153,12 +152,6 @@ def migrate() -> None:
         store.close()
 
 
-def _bar(what: str) -> Progress:
-    return Progress(
-        TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=err
-    )
-
-
 @app.command()
 def rebuild(
     name: Annotated[str, typer.Argument(help="A read model's name, or tallies.")] = "",
@@ -174,9 +167,9 @@ def rebuild(
         raise typer.BadParameter(f"{name!r} is none of {', '.join(NAMES)}; or --all")
     with database(_settings()) as dsns:
         for one in chosen:
-            with _bar(one) as bar:
-                task = bar.add_task("")
-                text = run(dsns, one, lambda at, head: bar.update(task, completed=at, total=head))  # noqa: B023
+            with bar(err, one) as shown:
+                task = shown.add_task("")
+                text = run(dsns, one, lambda at, head: shown.update(task, completed=at, total=head))  # noqa: B023
             err.print(text)
 
 
@@ -205,11 +198,11 @@ def verify(
     """Check every seal. Exit code 0: clean, 1: broken at a position, 2: cannot be read."""
     from workers.tools.checking import verify_database, verify_file
 
-    with _bar("verify") as bar:
-        task = bar.add_task("", total=None)
+    with bar(err, "verify") as shown:
+        task = shown.add_task("", total=None)
 
         def show(position: int, head: int | None) -> None:
-            bar.update(task, completed=position, total=head)
+            shown.update(task, completed=position, total=head)
 
         code, text = verify_file(file, show) if file else verify_database(_settings(), show)
     err.print(text, style="green" if code == 0 else "red", highlight=False)

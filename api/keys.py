@@ -31,9 +31,8 @@ from api.submitting import (
     submit,
 )
 from domain import actor
-from domain.actor import CreateKey, RevokeKey
+from domain.actor import KEY_ID_BYTES, CreateKey, RevokeKey
 from projections import queries
-from workers.tools.keys import KEY_ID_BYTES
 
 _SQL = queries.load("api_keys")
 _SECRET_BYTES = 32

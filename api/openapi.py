@@ -54,6 +54,18 @@ _MIN_POSITION = {
     "description": "Wait (5 s at most) until the read models hold this position of the log.",
     "schema": _POSITION,
 }
+_AS_OF = {
+    "name": "as_of",
+    "in": "query",
+    "description": "Answer as it was then: at a position of the log (a whole number below "
+    "1000000000), or by a time (ISO 8601, Unix seconds, or milliseconds from 100000000000 on).",
+    "schema": {
+        "anyOf": [
+            _POSITION,
+            {"type": "string", "pattern": "^[0-9]{4}-?[0-9]{2}-?[0-9]{2}([T ].*)?$"},
+        ]
+    },
+}
 _LAST_EVENT_ID = {
     "name": "Last-Event-ID",
     "in": "header",
@@ -70,8 +82,14 @@ class Operation(Struct, frozen=True):
     query: type[Struct] | None = None
     is_command: bool = False
     is_read: bool = False
+    is_as_of: bool = False
+    """It can answer for the past, too."""
     is_stream: bool = False
     errors: tuple[int, ...] = ()
+
+    def __deepcopy__(self, _: object) -> "Operation":
+        """Litestar copies its handlers with all that they hold, for each app that is made."""
+        return self
 
 
 def document(app: Litestar, version: str) -> dict[str, Any]:
@@ -185,6 +203,8 @@ def _parameters(path: str, operation: Operation) -> Iterable[dict[str, Any]]:
         yield from (_IDEMPOTENCY_KEY, _PREFER, _DRY_RUN)
     if operation.is_read:
         yield _MIN_POSITION
+    if operation.is_as_of:
+        yield _AS_OF
     if operation.is_stream:
         yield _LAST_EVENT_ID
 

@@ -12,6 +12,8 @@ from domain.refusal import Refused
 
 SCOPES = ("read", "trade", "admin")
 """`read` sees everything, `trade` places and cancels, `admin` manages keys and read models."""
+KEY_ID_BYTES = 6
+"""At random, told in hexadecimal."""
 
 
 class CreateKey(Struct, frozen=True, tag="actor.create_key"):

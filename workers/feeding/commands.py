@@ -1,13 +1,15 @@
 """The command line's part about feeds: what each read model follows, and moving it."""
 
 from collections.abc import Callable
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from adapters.settings import Settings
+from workers.tools.screen import Screen
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 _EXIT_REFUSED = 1
 
@@ -19,7 +21,7 @@ def group(load_settings: Callable[[], Settings]) -> typer.Typer:
     @app.command("list")
     def list_feeds() -> None:
         """Show what each read model follows and how far it is."""
-        Console().print(_table(load_settings()))
+        Screen().print(_table(load_settings()))
 
     @app.command("set")
     def set_feed(
@@ -32,7 +34,9 @@ def group(load_settings: Callable[[], Settings]) -> typer.Typer:
     return app
 
 
-def _table(settings: Settings) -> Table:
+def _table(settings: Settings) -> "Table":
+    from rich.table import Table
+
     from adapters.postgres.connect import READER_OPTIONS, connect
     from workers.feeding.moves import list_feeds
     from workers.running.database import database
@@ -52,7 +56,7 @@ def _move(settings: Settings, name: str, feed: str) -> None:
 
     if feed not in {"kafka", "log"}:
         raise typer.BadParameter(f"{feed!r} is no feed: say kafka or log")
-    err = Console(stderr=True)
+    err = Screen(stderr=True)
     try:
         with database(settings) as dsns:
             if feed == "kafka":

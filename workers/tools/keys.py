@@ -15,12 +15,11 @@ from adapters.settings import Settings
 from commands.committer import Committer
 from commands.request import Command, Outcome, Request
 from domain import actor
-from domain.actor import CreateKey, RevokeKey
+from domain.actor import KEY_ID_BYTES, CreateKey, RevokeKey
 from domain.refusal import Refused
 from workers.running.database import database
 from workers.running.processes import make_committer
 
-KEY_ID_BYTES = 6
 SECRET_BYTES = 32
 DAY_US = 86_400_000_000
 PREFIX = "av"

@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
+
+from workers.tools.screen import Screen
 
 schema = typer.Typer(help="The published schemas of the events.", no_args_is_help=True)
-err = Console(stderr=True, soft_wrap=True, highlight=False)
+err = Screen(stderr=True, soft_wrap=True, highlight=False)
 Folder = Annotated[Path, typer.Option(help="Where the schemas are checked in.")]
 DOCS = Path("docs/events")
 

@@ -3,17 +3,19 @@
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from adapters.settings import Settings
+from workers.tools.screen import Screen
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 WAIT_SECONDS = 30.0
 _POLL_SECONDS = 0.2
-err = Console(stderr=True, soft_wrap=True, highlight=False)
+err = Screen(stderr=True, soft_wrap=True, highlight=False)
 Account = Annotated[str, typer.Option(help="Name of the account.")]
 Folder = Annotated[Path, typer.Argument(help="Holds connectors/*.yml and .password_verification.")]
 
@@ -25,7 +27,7 @@ def group(load_settings: Callable[[], Settings]) -> typer.Typer:
     @app.command("list")
     def list_secrets() -> None:
         """Show whose secrets there are, and under which master key."""
-        Console().print(_table(load_settings()))
+        Screen().print(_table(load_settings()))
 
     @app.command("rotate")
     def rotate() -> None:
@@ -45,7 +47,9 @@ def group(load_settings: Callable[[], Settings]) -> typer.Typer:
     return app
 
 
-def _table(settings: Settings) -> Table:
+def _table(settings: Settings) -> "Table":
+    from rich.table import Table
+
     from adapters.vault.vault import Vault
     from workers.running.database import database
 
