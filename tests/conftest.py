@@ -1,5 +1,8 @@
 """Fixtures that every test folder may use, and how generated examples are chosen."""
 
+import os
+import sys
+
 from tests import seeds
 from tests.doubles.binance_process import binance_double
 from tests.kafka_broker import kafka, own_kafka
@@ -17,3 +20,7 @@ __all__ = [
     "seeds",
     "shared",
 ]
+
+# Hundreds of processes are started here: none is to compile the program again.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
