@@ -12,6 +12,10 @@ from msgspec import Struct
 
 ASKED = "aviary_asked"
 ANSWERED = "aviary_answered"
+EVERY_CONNECTOR = "*"
+"""Stands for the connector where a question is of the account as a whole."""
+PORTFOLIO = "portfolio"
+"""Kind of the question for a new snapshot of an account: its answer is a Snapshot."""
 FRESH_SECONDS = 30
 """Older questions have nobody who waits for them."""
 
@@ -86,6 +90,17 @@ class Answer(Struct, frozen=True):
 
 
 UNREACHABLE = "unreachable"
+
+
+class Snapshot(Struct, frozen=True):
+    """In the log now; venues that did not answer in time are carried over in it."""
+
+    position: int
+
+
+def snapshot_of(account: str) -> Question:
+    """For an account that has connectors; no worker holds one that has none."""
+    return Question(account, EVERY_CONNECTOR, PORTFOLIO, '{"is_fresh":true}')
 
 
 async def ask(connection: psycopg.AsyncConnection[Any], name: str, question: Question) -> None:

@@ -5,6 +5,7 @@ the venue's word of now. Reads only: nothing here changes anything at a venue.
 """
 
 import asyncio
+import functools
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -16,13 +17,16 @@ from msgspec import Struct
 
 from adapters.postgres import questions
 from adapters.postgres.connect import WRITER_OPTIONS, connect_async
-from adapters.postgres.questions import UNREACHABLE, Answer, Question, Taken
+from adapters.postgres.questions import EVERY_CONNECTOR, UNREACHABLE, Answer, Question, Taken
 from adapters.venues.port import Venue, VenueRefused, VenueUnreachable
 from workers.dispatching.desk import Desk
 
 _log = logging.getLogger(__name__)
 Desks = Callable[[], Mapping[tuple[str, str], Desk]]
 """Those whose accounts are ours now."""
+OfAccount = Mapping[str, Callable[[str], Awaitable[object]]]
+"""By kind, who answers questions of an account as a whole, given its name."""
+NOBODY: OfAccount = {}
 
 AT_ONCE_MAX = 64
 AT_ONCE_PER_DESK = 4
@@ -57,7 +61,7 @@ ANSWERERS: Mapping[str, Callable[[Venue], Awaitable[object]]] = {
 }
 
 
-async def run(dsn: str, desks: Desks, holder: str) -> None:
+async def run(dsn: str, desks: Desks, holder: str, of_account: OfAccount = NOBODY) -> None:
     """Until cancelled; raises psycopg.Error where a restart is the cure."""
     async with (
         await connect_async(dsn, WRITER_OPTIONS) as listening,
@@ -65,7 +69,7 @@ async def run(dsn: str, desks: Desks, holder: str) -> None:
         asyncio.TaskGroup() as tasks,
     ):
         await listening.execute(f"listen {questions.ASKED}")
-        answering = Answering(side, desks, tasks)
+        answering = Answering(side, desks, tasks, of_account)
         swept_at = 0.0
         while True:
             taken = await answering.take(holder)
@@ -80,10 +84,15 @@ async def run(dsn: str, desks: Desks, holder: str) -> None:
 
 class Answering:
     def __init__(
-        self, side: psycopg.AsyncConnection[Any], desks: Desks, tasks: asyncio.TaskGroup
+        self,
+        side: psycopg.AsyncConnection[Any],
+        desks: Desks,
+        tasks: asyncio.TaskGroup,
+        of_account: OfAccount = NOBODY,
     ) -> None:
         self._side = side
         self._desks = desks
+        self._of_account = of_account
         self._tasks = tasks
         self._free = asyncio.Semaphore(AT_ONCE_MAX)
         self._per_desk: dict[tuple[str, str], asyncio.Semaphore] = {}
@@ -97,7 +106,10 @@ class Answering:
             return 0
         await self._free.acquire()
         self._free.release()
-        taken = await questions.take(self._side, list(ours), holder, AT_ONCE_MAX)
+        places = [*ours]
+        if self._of_account:
+            places += [(account, EVERY_CONNECTOR) for account in {account for account, _ in ours}]
+        taken = await questions.take(self._side, places, holder, AT_ONCE_MAX)
         for its in taken:
             await self._free.acquire()
             task = self._tasks.create_task(self._answer(its))
@@ -129,22 +141,17 @@ class Answering:
 
     async def _ask(self, question: Question) -> Answer:
         place = (question.account, question.connector)
-        desk = self._desks().get(place)
-        if desk is None:
-            return Answer(None, UNREACHABLE, "the account is another worker's now; ask again")
-        answerer = ANSWERERS.get(question.kind)
-        if answerer is None:
-            return Answer(None, "not_supported", f"this worker cannot answer {question.kind!r}")
-        if desk.is_paused:
-            return Answer(None, UNREACHABLE, "it wants fewer requests for the moment")
         slots = self._per_desk.setdefault(place, asyncio.Semaphore(AT_ONCE_PER_DESK))
         try:
+            find_out = self._answerer(question)
             async with asyncio.timeout(ANSWER_SECONDS), slots:
-                found = await answerer(desk.venue)
+                found = await find_out()
         except TimeoutError:
             return Answer(None, UNREACHABLE, f"no answer within {ANSWER_SECONDS:.0f} s")
         except VenueUnreachable as error:
-            desk.heed(error)
+            desk = self._desks().get(place)
+            if desk is not None:
+                desk.heed(error)
             return Answer(None, UNREACHABLE, str(error))
         except VenueRefused as refusal:
             return Answer(None, refusal.code, refusal.text)
@@ -152,3 +159,19 @@ class Answering:
             _log.exception("%s of %s at %s failed", question.kind, *place)
             return Answer(None, UNREACHABLE, f"internal error: {type(error).__name__}")
         return Answer(msgspec.json.encode(found).decode())
+
+    def _answerer(self, question: Question) -> Callable[[], Awaitable[object]]:
+        """Raises what stands in the way."""
+        of_account = self._of_account.get(question.kind)
+        if question.connector == EVERY_CONNECTOR and of_account is not None:
+            return functools.partial(of_account, question.account)
+        desk = self._desks().get((question.account, question.connector))
+        if desk is None:
+            raise VenueUnreachable("the account is another worker's now; ask again")
+        answerer = ANSWERERS.get(question.kind)
+        if answerer is None:
+            text = f"this worker cannot answer {question.kind!r}"
+            raise VenueRefused("not_supported", text)
+        if desk.is_paused:
+            raise VenueUnreachable("it wants fewer requests for the moment")
+        return functools.partial(answerer, desk.venue)
