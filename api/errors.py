@@ -20,6 +20,8 @@ from domain.refusal import Refused
 
 _log = logging.getLogger(__name__)
 RETRY_SOON = {"Retry-After": "1"}
+_HALTED = "AV503"
+"""What `read_position_for` raises in the database."""
 
 _STATUS_OF_CODE = {
     "unknown_account": 404,
@@ -111,6 +113,8 @@ def _http(request: Request[Any, Any, Any], error: HTTPException) -> Response[byt
 
 
 def _store_away(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    if isinstance(error, psycopg.Error) and error.sqlstate == _HALTED:
+        return _failure(request, Failure(503, _halted(error), "read_model_halted"))
     _log.warning("The store did not answer a read: %s", error)
     detail = "The store does not answer. Nothing was read; try again shortly."
     return _failure(request, Failure(503, detail, "store_unavailable", RETRY_SOON))

@@ -39,6 +39,8 @@ class Seen(Struct, frozen=True, kw_only=True):
     position_differences: int
     workers: Sequence[tuple[str, str, float, Mapping[str, Any]]]
     """Name, process, seconds since its last sign of life, its own counts."""
+    halted: Sequence[tuple[str, int]]
+    """Read models that have stopped, and at which event."""
     parked: Sequence[tuple[str, int]]
 
 
@@ -134,6 +136,12 @@ def _families(seen: Seen) -> Iterator[Metric]:
     for name, keys in seen.parked:
         parked.add_metric((name,), keys)
     yield parked
+    halted = GaugeMetricFamily(
+        "halted_position", "Event at which a read model has stopped.", labels=("projection",)
+    )
+    for name, position in seen.halted:
+        halted.add_metric((name,), position)
+    yield halted
     yield from _workers(seen)
 
 

@@ -69,6 +69,8 @@ class ApiChecks(Struct, frozen=True, kw_only=True):
 class Checks(ApiChecks, frozen=True, kw_only=True):
     projections: dict[str, int] = {}
     """Events behind the log, by read model."""
+    halted: dict[str, int] = {}
+    """Read models that have stopped, and at which event of the log; `/audit/parked` says why."""
     workers: dict[str, WorkerCheck] = {}
 
 
@@ -174,6 +176,7 @@ async def metrics(request: Request[Any, Any, Any]) -> Reply:
             for r in await rows(deps.pool, _SQL["workers"], {})
             if r[2] != "stopped"
         ],
+        halted=[(r[0], r[1]) for r in await rows(deps.pool, _SQL["halts"], {})],
         parked=[(r[0], r[1]) for r in await rows(deps.pool, _SQL["parked"], {})],
     )
     return Reply(counters.text(seen), media_type="text/plain; version=0.0.4; charset=utf-8")
@@ -194,7 +197,9 @@ async def _look(deps: Deps, migrations: Sequence[int]) -> tuple[Checks, bool]:
     head = await row(deps.pool, _SQL["head"], {})
     position = int(head[0]) if head else 0
     checkpoints = await rows(deps.pool, _SQL["checkpoints"], {})
-    lags = {name: max(0, position - at) for name, at, _ in checkpoints}
+    halts = await rows(deps.pool, _SQL["halts"], {})
+    places = [(name, at) for name, at, _ in checkpoints] + [(name, at) for name, _, at in halts]
+    lags = {name: max(0, position - at) for name, at in sorted(places)}
     found: dict[str, list[_Row]] = defaultdict(list)
     for seen in await rows(deps.pool, _SQL["workers"], {}):
         found[seen[0]].append(seen)
@@ -203,7 +208,8 @@ async def _look(deps: Deps, migrations: Sequence[int]) -> tuple[Checks, bool]:
     apis = sorted((seen for seen in found[NAME] if _is_alive(seen)), key=lambda seen: seen[6])
     has_key = has_the_key_of(deps, (seen[5] for seen in apis))
     is_well = (
-        all(lags.get(p.name, position) <= deps.settings.lag_max_events for p in PROJECTIONS)
+        not halts
+        and all(lags.get(p.name, position) <= deps.settings.lag_max_events for p in PROJECTIONS)
         and all(workers[name].state == "running" for name in wanted)
         and deps.hub.is_connected
         and has_key
@@ -214,6 +220,7 @@ async def _look(deps: Deps, migrations: Sequence[int]) -> tuple[Checks, bool]:
         notifications="ok" if deps.hub.is_connected else "lost",
         master_key="ok" if has_key else "another",
         projections=lags,
+        halted={name: at for name, at, _ in halts},
         workers=workers,
     )
     return checks, is_well

@@ -71,6 +71,14 @@ select
         select coalesce(json_agg(to_json(keys) order by keys.first_position), '[]')::text
         from (
             select
+                h.projection,
+                '*' as key,
+                h.position as first_position,
+                greatest(head.position - h.position + 1, 0) as events,
+                h.error
+            from halts h, log_head head
+            union all
+            select
                 projection,
                 key,
                 min(position) as first_position,
@@ -78,7 +86,7 @@ select
                 (array_agg(error order by position))[1] as error
             from parked
             group by projection, key
-            order by min(position)
+            order by first_position
             limit 1000
         ) as keys
     ) as items

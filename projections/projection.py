@@ -33,3 +33,10 @@ class Projection(Struct, frozen=True):
     is_keyed_by_stream: bool = False
     """Each row comes from the events of one stream alone, so it may be fed from Kafka, where only
     the order within a stream is kept."""
+    halts: bool = False
+    """It is about money: where an event cannot be folded it stops there, whole, and its reads say
+    so, instead of parking a key and going on. Needs the order of the log, so never from Kafka."""
+
+    def __post_init__(self) -> None:
+        if self.halts and self.is_keyed_by_stream:
+            raise ValueError(f"{self.name} halts, so it cannot be fed from Kafka.")

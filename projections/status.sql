@@ -9,6 +9,12 @@ select projection, position, feed
 from read_positions
 order by projection
 
+-- name: halts
+select h.projection, h.position, c.position
+from halts h
+join checkpoints c using (projection)
+order by h.projection
+
 -- name: workers
 select
     name,

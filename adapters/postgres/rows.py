@@ -50,10 +50,15 @@ def save_rows(
         connection.execute(f"delete from {table} where key = any(%s)", (gone,), prepare=True)
 
 
-def load_checkpoints(connection: psycopg.Connection[Any], names: Sequence[str]) -> dict[str, int]:
+_HALTED = "exists (select from halts h where h.projection = checkpoints.projection)"
+
+
+def load_checkpoints(
+    connection: psycopg.Connection[Any], names: Sequence[str], *, halted: bool = False
+) -> dict[str, int]:
     """Where each projection fed from the log stands; one that has never run is made to stand at 0.
 
-    Those that follow Kafka are not in the answer.
+    Those that follow Kafka are not in the answer, nor those that have halted: or these alone.
     """
     connection.execute(
         """insert into checkpoints (projection, position) select unnest(%s::text[]), 0
@@ -61,21 +66,26 @@ def load_checkpoints(connection: psycopg.Connection[Any], names: Sequence[str]) 
         (list(names),),
     )
     found = connection.execute(
-        """select projection, position from checkpoints
-        where projection = any(%s) and feed = 'log'""",
-        (list(names),),
+        f"""select projection, position from checkpoints
+        where projection = any(%s) and feed = 'log' and {_HALTED} = %s""",
+        (list(names), halted),
     )
     return dict(found.fetchall())
 
 
 def find_log_fed(
-    connection: psycopg.Connection[Any], names: Sequence[str], *, for_update: bool = False
+    connection: psycopg.Connection[Any],
+    names: Sequence[str],
+    *,
+    halted: bool = False,
+    for_update: bool = False,
 ) -> set[str]:
-    """Those that follow the log; with `for_update` they do so until the transaction ends."""
+    """Those that follow the log and have not halted, or have; with `for_update` until the end."""
     found = connection.execute(
-        f"""select projection from checkpoints where projection = any(%s) and feed = 'log'
+        f"""select projection from checkpoints
+        where projection = any(%s) and feed = 'log' and {_HALTED} = %s
         order by projection {"for update" if for_update else ""}""",
-        (list(names),),
+        (list(names), halted),
         prepare=True,
     )
     return {name for (name,) in found}
@@ -116,3 +126,18 @@ def park(connection: psycopg.Connection[Any], entries: Sequence[tuple[str, str, 
             on conflict do nothing""",
             entries,
         )
+
+
+def halt(connection: psycopg.Connection[Any], name: str, position: int, error: str) -> None:
+    """Note where a read model stops; again where it stops elsewhere now."""
+    connection.execute(
+        """insert into halts (projection, position, error) values (%s, %s, %s)
+        on conflict (projection) do update
+        set position = excluded.position, error = excluded.error, halted_at = now()""",
+        (name, position, error.replace("\0", "")),
+    )
+
+
+def lift_halt(connection: psycopg.Connection[Any], name: str) -> None:
+    """Let it follow the log again, from its checkpoint on."""
+    connection.execute("delete from halts where projection = %s", (name,))

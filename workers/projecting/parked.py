@@ -1,7 +1,8 @@
 """Events that a read model could not fold: what they are, and how to try again.
 
 A retry folds the key's queued events in order, onto the row as it stands, in one transaction; if
-one of them still fails, nothing changes and the key stays parked.
+one of them still fails, nothing changes and the key stays parked. Read models that have halted are
+listed and retried with them, under the key `*`.
 """
 
 from typing import Any
@@ -15,7 +16,11 @@ from adapters.postgres.log import read_positions
 from adapters.postgres.rows import load_rows, save_rows
 from projections import PROJECTIONS
 from workers.projecting.folding import facts_of
+from workers.projecting.halted import list_halted, retry_halted
 from workers.projecting.saving import REFUSED
+
+WHOLE = "*"
+"""Stands for the key where a read model has halted."""
 
 
 class ParkedKey(Struct, frozen=True):
@@ -39,17 +44,31 @@ def list_parked(connection: psycopg.Connection[Any]) -> list[ParkedKey]:
             (array_agg(error order by position))[1]
         from parked group by projection, key order by min(position)"""
     )
-    return [ParkedKey(*row) for row in found]
+    return [
+        *(
+            ParkedKey(h.projection, WHOLE, h.position, h.events, h.error)
+            for h in list_halted(connection)
+        ),
+        *(ParkedKey(*row) for row in found),
+    ]
 
 
 def retry_parked(dsn: str, projection: str | None = None, key: str | None = None) -> list[Retried]:
-    """Try the parked keys again, all of them or those named."""
+    """Try the parked keys again, and what has halted, all of them or those named."""
+    wanted = (p for p in PROJECTIONS if projection in (None, p.name) and key in (None, WHOLE))
+    halted = [
+        Retried(name, WHOLE, is_cured=error is None, error=error)
+        for name, error in retry_halted(dsn, wanted)
+    ]
     with connect(dsn, PROJECTOR_OPTIONS, autocommit=True) as connection:
-        return [
+        keys = [
             _retry(connection, parked)
             for parked in list_parked(connection)
-            if projection in (None, parked.projection) and key in (None, parked.key)
+            if parked.key != WHOLE
+            and projection in (None, parked.projection)
+            and key in (None, parked.key)
         ]
+    return [*halted, *keys]
 
 
 def _retry(connection: psycopg.Connection[Any], parked: ParkedKey) -> Retried:

@@ -2,12 +2,14 @@
 
 A checkpoint moves by compare-and-set, so of two projectors one saves and the other starts again
 from where the first one stands. Some hundred events a page while behind,
-what has arrived when live.
+what has arrived when live. A read model that halts keeps its checkpoint and is left out until it is
+retried.
 """
 
+import logging
 from collections.abc import Sequence
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from adapters.postgres import feeds
 from adapters.postgres import rows as store
@@ -18,9 +20,10 @@ from domain.log import Recorded
 from projections import PROJECTIONS
 from projections.projection import Projection
 from workers.projecting.floors import Floors
-from workers.projecting.folding import facts_of
+from workers.projecting.folding import Halt, facts_of
 from workers.projecting.saving import REFUSED, fold_and_save
 
+_log = logging.getLogger(__name__)
 PAGE_EVENTS = 500
 CHANNEL = "aviary_projected"
 
@@ -31,8 +34,20 @@ class Progress(Struct, frozen=True):
     """Folded in this step; 0 when nothing was new."""
 
 
+class Halted(Exception):  # noqa: N818 - says what is so
+    """A read model that halts cannot be folded here; nothing of the page was saved."""
+
+    def __init__(self, halt: Halt) -> None:
+        super().__init__(f"{halt.projection} stops at position {halt.position}: {halt.error}")
+        self.halt = halt
+
+
 class Projector:
-    """One set of projections on one connection; `step` folds one page."""
+    """One set of projections on one connection; `step` folds one page.
+
+    `is_live` is what readers see: there a read model that must halt is noted and left out, while
+    elsewhere Halted is raised. `is_halted` folds those that have been left out.
+    """
 
     def __init__(
         self,
@@ -41,15 +56,17 @@ class Projector:
         *,
         page_events: int = PAGE_EVENTS,
         is_live: bool = True,
+        is_halted: bool = False,
     ) -> None:
         self._projections = projections
         self._is_live = is_live
+        self._is_halted = is_halted
         self._page_events = page_events
         self._connection = connect(
             dsn, PROJECTOR_OPTIONS + " -c synchronous_commit=off", autocommit=True
         )
         self._names = [projection.name for projection in projections]
-        self._checkpoints = store.load_checkpoints(self._connection, self._names)
+        self._checkpoints = store.load_checkpoints(self._connection, self._names, halted=is_halted)
 
     @property
     def position(self) -> int:
@@ -57,12 +74,12 @@ class Projector:
         return min(self._checkpoints.values(), default=0)
 
     def step(self) -> Progress:
-        """Fold the next page. Raises CheckpointMoved, codec.LogIsNewer or psycopg.Error."""
+        """Fold the next page. Raises CheckpointMoved, Halted, codec.LogIsNewer or psycopg.Error."""
         page: Sequence[Recorded] = ()
         if self._checkpoints:
             page = read_log(self._connection, self.position, self._page_events)
         if not page:
-            self._check_feeds(store.find_log_fed(self._connection, self._names))
+            self._check_feeds(for_update=False)
         else:
             self._settle(page)
             crashpoint("projector-after-commit")
@@ -87,18 +104,21 @@ class Projector:
         with self._connection.transaction():
             parked = self._parked_now()
             floors = Floors(feeds.load_floors(self._connection, list(self._checkpoints)))
+            flowing = dict(self._checkpoints)
             for projection in self._projections:
                 start = self._checkpoints.get(projection.name)
                 if start is None:
-                    continue  # It follows Kafka.
+                    continue  # It follows Kafka, or has halted.
                 new = [
                     (tag, fact)
                     for tag, fact in facts
                     if fact.position > start and floors.is_passed(projection.name, fact)
                 ]
-                fold_and_save(self._connection, projection, new, parked, is_alone=is_alone)
+                halt = fold_and_save(self._connection, projection, new, parked, is_alone=is_alone)
+                if halt is not None:
+                    self._halt(halt, flowing.pop(projection.name))
                 crashpoint("projector-after-rows")
-            store.move_checkpoints(self._connection, self._checkpoints, page[-1].position)
+            store.move_checkpoints(self._connection, flowing, page[-1].position)
             passed = floors.passed_at(page[-1].position)
             if passed:
                 feeds.drop_floors(self._connection, passed)
@@ -106,8 +126,17 @@ class Projector:
             if self._is_live:
                 feeds.announce(self._connection, CHANNEL)
         self._checkpoints = {
-            name: max(position, page[-1].position) for name, position in self._checkpoints.items()
+            name: max(position, page[-1].position) for name, position in flowing.items()
         }
+
+    def _halt(self, halt: Halt, start: int) -> None:
+        """Leave it before the event, with all that came before."""
+        if not self._is_live:
+            raise Halted(halt)
+        _log.error("%s has halted at position %s: %s", *structs.astuple(halt))
+        store.move_checkpoints(self._connection, {halt.projection: start}, halt.position - 1)
+        store.halt(self._connection, *structs.astuple(halt))
+        crashpoint("projector-after-halt")
 
     def _parked_now(self) -> set[tuple[str, str]]:
         """Read again each time: a retry may have cured some, a rebuild may have parked others.
@@ -115,10 +144,13 @@ class Projector:
         The checkpoints' rows are locked first, so that neither of them runs meanwhile, and no
         projection comes to this feed or leaves it.
         """
-        self._check_feeds(store.find_log_fed(self._connection, self._names, for_update=True))
+        self._check_feeds(for_update=True)
         return store.load_parked(self._connection, self._names)
 
-    def _check_feeds(self, found: set[str]) -> None:
+    def _check_feeds(self, *, for_update: bool) -> None:
+        found = store.find_log_fed(
+            self._connection, self._names, halted=self._is_halted, for_update=for_update
+        )
         if found != set(self._checkpoints):
             raise store.CheckpointMoved(
                 f"The log feeds {sorted(found)} now and fed {sorted(self._checkpoints)} before."

@@ -29,7 +29,10 @@ def rebuild(
     projection: Projection,
     progress: Callable[[int, int], None] = lambda _position, _head: None,
 ) -> int:
-    """Rebuild one read model; answers the position at which it was swapped in."""
+    """Rebuild one read model; answers the position at which it was swapped in.
+
+    Raises Halted where one that halts would stand still: the old rows stay.
+    """
     with connect(owner_dsn, _OWNER_OPTIONS, autocommit=True) as owner:
         shadow = structs.replace(projection, name=projection.name + SUFFIX)
         shadow_table.make(owner, projection.name, shadow.name)
@@ -71,6 +74,7 @@ def _swap(owner: psycopg.Connection[Any], projector: Projector, live: str, shado
         )
         _tell_feed(owner, live, projector.position)
         owner.execute("delete from parked where projection = %s", (live,))
+        owner.execute("delete from halts where projection = %s", (live,))
         owner.execute("update parked set projection = %s where projection = %s", (live, shadow))
         crashpoint("rebuild-before-swap")
     return projector.position

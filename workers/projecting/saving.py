@@ -1,7 +1,7 @@
 """Folds facts into a read model's table in the caller's transaction, whatever feeds it.
 
 The surprising thing: what a table cannot hold is found out by the table. The caller then halves its
-page until the event stands alone, and `is_alone` parks the keys that it touches.
+page until the event stands alone, and `is_alone` parks the keys that it touches, or halts there.
 """
 
 import logging
@@ -12,7 +12,7 @@ import psycopg
 
 from adapters.postgres import rows as store
 from projections.projection import Fact, Projection
-from workers.projecting.folding import Folding, Parked, fold_page
+from workers.projecting.folding import Folding, Halt, Parked, fold_page, said
 
 _log = logging.getLogger(__name__)
 REFUSED = (psycopg.DataError, psycopg.IntegrityError)
@@ -26,8 +26,11 @@ def fold_and_save(
     parked: set[tuple[str, str]],
     *,
     is_alone: bool = False,
-) -> None:
-    """Save rows and park what cannot be folded; `parked` grows by it. Raises REFUSED."""
+) -> Halt | None:
+    """Save rows and park what cannot be folded; `parked` grows by it. Raises REFUSED.
+
+    Answers where a read model that halts had to stop; all before that is saved.
+    """
 
     def load(projection: Projection, keys: Sequence[str]) -> Mapping[str, Any]:
         return store.load_rows(connection, projection.name, projection.row_type, keys)
@@ -37,6 +40,7 @@ def fold_and_save(
         folding = _held(connection, projection, folding, facts[0][1].position)
         parked.update((entry.projection, entry.key) for entry in folding.parked)
     _save(connection, projection, folding)
+    return folding.halt
 
 
 def _held(
@@ -47,7 +51,9 @@ def _held(
         with connection.transaction():
             _save(connection, projection, Folding(folding.rows, []))
     except REFUSED as error:
-        text = f"{type(error).__name__}: {error}"
+        text = said(error)
+        if projection.halts:
+            return Folding({}, [], Halt(projection.name, position, text))
         refused = [Parked(projection.name, key, position, text) for key in folding.rows]
         return Folding({}, [*folding.parked, *refused])
     return folding

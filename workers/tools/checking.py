@@ -14,7 +14,8 @@ from adapters.postgres.migrate import pending
 from adapters.settings import Settings
 from commands.seal import SealBroken
 from domain.log import Head, StoreUnavailable
-from workers.projecting.parked import list_parked
+from workers.projecting.halted import list_halted
+from workers.projecting.parked import WHOLE, list_parked
 from workers.running.database import MIGRATIONS, database
 from workers.running.names import ALIVE_SECONDS, needed
 from workers.tools import history
@@ -111,9 +112,17 @@ def _examine_log(
         is_well = behind <= settings.lag_max_events
         findings.append((f"read model {name}", f"{behind} events behind, by {feed}", is_well))
         feeds.add(feed)
+    findings += [
+        (
+            f"read model {halted.projection}",
+            f"halted at position {halted.position} ({halted.events} events wait): {halted.error}",
+            False,
+        )
+        for halted in list_halted(reader)
+    ]
     findings += examine_kafka(settings, reader, head.position)
     findings += _examine_processes(reader, needed(settings, feeds))
-    entries = list_parked(reader)
+    entries = [entry for entry in list_parked(reader) if entry.key != WHOLE]
     findings.append(("parked", f"{len(entries)} keys", not entries))
     return findings
 
