@@ -38,6 +38,8 @@ from api.orders import lists as trading_lists
 from api.orders import routes as trading
 from api.perpetual import positions
 from api.perpetual import routes as perpetuals
+from api.portfolio import history as portfolio_history
+from api.portfolio import routes as portfolio
 from api.presence import presence
 from api.sockets import routes as sockets
 
@@ -99,6 +101,8 @@ _HANDLERS = (
     positions.search_positions,
     positions.search_funding,
     balances.balances,
+    *portfolio.HANDLERS,
+    *portfolio_history.HANDLERS,
     accounts.list_accounts,
     accounts.create_account,
     accounts.add_account,

@@ -11,6 +11,8 @@ from projections import (
     orders,
     perpetuals,
     pnl,
+    portfolio_snapshots,
+    portfolios,
     position_baselines,
     positions,
     switches,
@@ -33,5 +35,7 @@ PROJECTIONS: tuple[Projection, ...] = (
     funding.PROJECTION,
     switches.PROJECTION,
     limits.PROJECTION,
+    portfolios.PROJECTION,
+    portfolio_snapshots.PROJECTION,
 )
 """Every read model that a projector keeps; all of them share one checkpoint a page."""

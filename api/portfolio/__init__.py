@@ -1,0 +1,1 @@
+"""What accounts hold: now, then, and how it went."""
