@@ -9,7 +9,9 @@ import asyncio
 import os
 import re
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, TypeVar
 
 import psycopg
@@ -18,6 +20,7 @@ from psycopg_pool import PoolTimeout
 
 from api.deps import Deps, Pool, deps_of
 from api.errors import RETRY_SOON, Failure, invalid
+from api.openapi import Operation
 from api.reply import Reply
 from domain.log import StoreUnavailable
 
@@ -29,6 +32,8 @@ POSITION_MAX = 2**63 - 1
 
 Row = tuple[Any, ...]
 Found = TypeVar("Found")
+Ask = Callable[[str, Mapping[str, object]], Awaitable[list[Row]]]
+"""A query and its parameters to its rows."""
 
 
 class TooSlow(psycopg.OperationalError):
@@ -37,14 +42,23 @@ class TooSlow(psycopg.OperationalError):
 
 async def rows(pool: Pool, query: str, parameters: Mapping[str, object]) -> list[Row]:
     """Raise psycopg.Error when the store is away; never answer an empty list instead."""
+    return await _twice(pool, partial(_rows, pool, query, parameters))
+
+
+async def in_snapshot(pool: Pool, work: Callable[[Ask], Awaitable[Found]]) -> Found:
+    """Several queries that see one state of the database; `work` may be begun again."""
+    return await _twice(pool, partial(_in_snapshot, pool, work))
+
+
+async def _twice(pool: Pool, work: Callable[[], Awaitable[Found]]) -> Found:
     try:
-        return await _rows(pool, query, parameters)
+        return await work()
     except (PoolTimeout, TooSlow):
         raise
     except psycopg.OperationalError as error:
         if isinstance(error, psycopg.errors.QueryCanceled):
             raise
-    again = asyncio.create_task(_again(pool, query, parameters))
+    again = asyncio.create_task(_again(pool, work))
     again.add_done_callback(lambda task: task.cancelled() or task.exception())
     # Not cancelled when it takes too long: psycopg would wait for the server's consent.
     await asyncio.wait({again}, timeout=READ_SECONDS)
@@ -70,18 +84,36 @@ async def in_thread(
         raise StoreUnavailable(text) from None
 
 
-async def _again(pool: Pool, query: str, parameters: Mapping[str, object]) -> list[Row]:
+async def _again(pool: Pool, work: Callable[[], Awaitable[Found]]) -> Found:
     await pool.check()  # After a restart every idle connection is dead.
-    return await _rows(pool, query, parameters)
+    return await work()
 
 
 async def _rows(pool: Pool, query: str, parameters: Mapping[str, object]) -> list[Row]:
+    async with _connection(pool) as connection:
+        cursor = await connection.execute(query.encode(), parameters)
+        return await cursor.fetchall()
+
+
+async def _in_snapshot(pool: Pool, work: Callable[[Ask], Awaitable[Found]]) -> Found:
+    async with _connection(pool) as connection, connection.transaction():
+        await connection.execute("set transaction isolation level repeatable read, read only")
+
+        async def ask(query: str, parameters: Mapping[str, object]) -> list[Row]:
+            cursor = await connection.execute(query.encode(), parameters)
+            return await cursor.fetchall()
+
+        return await work(ask)
+
+
+@asynccontextmanager
+async def _connection(pool: Pool) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
+    """One for STATEMENT_SECONDS; what takes longer is cut off and raises TooSlow."""
     async with pool.connection(POOL_WAIT_SECONDS) as connection:
         is_cut: list[bool] = []
         timer = asyncio.get_running_loop().call_later(STATEMENT_SECONDS, _cut, connection, is_cut)
         try:
-            cursor = await connection.execute(query.encode(), parameters)
-            return await cursor.fetchall()
+            yield connection
         except psycopg.OperationalError as error:
             if is_cut:
                 text = f"The store has not answered within {STATEMENT_SECONDS:.0f} s."
@@ -102,7 +134,13 @@ def _cut(connection: psycopg.AsyncConnection[Any], is_cut: list[bool]) -> None:
 async def wait_for_position(request: Request[Any, Any, Any]) -> Deps:
     """Obey `?min_position=`; returns the deps because every read begins here."""
     deps = deps_of(request)
-    if b"min_position" not in request.scope["query_string"]:
+    asked: bytes = request.scope["query_string"]
+    if b"as_of" in asked and "as_of" in request.query_params:
+        operation: Operation | None = request.scope["route_handler"].opt.get("operation")
+        if operation is None or not operation.is_as_of:
+            message = "This route answers for the present only; leave as_of out"
+            raise invalid("value_error", ("query", "as_of"), message)
+    if b"min_position" not in asked:
         return deps
     text = request.query_params.get("min_position")
     if text is None:
@@ -110,15 +148,20 @@ async def wait_for_position(request: Request[Any, Any, Any]) -> Deps:
     if not re.fullmatch(r"[0-9]{1,19}", text, re.ASCII) or int(text) > POSITION_MAX:
         expected = "Expected a position of the log: a whole number from 0"
         raise invalid("int_parsing", ("query", "min_position"), expected, text[:200])
-    if not await deps.hub.reached(int(text), MIN_POSITION_SECONDS):
+    await reach(deps, int(text))
+    return deps
+
+
+async def reach(deps: Deps, position: int) -> None:
+    """Wait until every read model holds the position. Raises Failure 503."""
+    if not await deps.hub.reached(position, MIN_POSITION_SECONDS):
         raise Failure(
             503,
-            f"The read models have not reached position {text} within {MIN_POSITION_SECONDS:.0f} "
-            f"s; they are at {deps.hub.position}.",
+            f"The read models have not reached position {position} within "
+            f"{MIN_POSITION_SECONDS:.0f} s; they are at {deps.hub.position}.",
             "position_not_reached",
             {**RETRY_SOON, "Log-Position": str(deps.hub.position)},
         )
-    return deps
 
 
 def answer(content: bytes, position: int) -> Reply:

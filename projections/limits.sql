@@ -15,7 +15,7 @@ select
         'orders_per_minute', l.orders_per_minute,
         'open_orders_now', coalesce((t.state ->> 'open_orders')::int, 0),
         'orders_this_minute', case
-            when (t.state ->> 'minute')::bigint >= extract(epoch from now())::bigint / 60
+            when (t.state ->> 'minute')::bigint >= floor(extract(epoch from clock_timestamp()) / 60)
                 then (t.state ->> 'placed_in_minute')::int
             else 0
         end,

@@ -11,12 +11,14 @@ from api.audit.events import iso
 from api.errors import Failure
 from api.naming import check_name
 from api.openapi import Operation
-from api.reading import answer, row, wait_for_position
+from api.past import row_at
+from api.reading import answer
 from api.reply import Reply
 from projections import queries
 from projections.credentials import CredentialRow
 
 _SQL = queries.load("credentials")
+_TABLES = ("accounts", "credentials")
 _row = msgspec.json.Decoder(CredentialRow).decode
 
 
@@ -28,14 +30,14 @@ _row = msgspec.json.Decoder(CredentialRow).decode
             "Names of the connectors that an account may trade on.",
             {200: list[str]},
             is_read=True,
+            is_as_of=True,
             errors=(400,),
         ),
     },
 )
 async def list_credentials(request: Request[Any, Any, Any], account_name: FromPath[str]) -> Reply:
     check_name(account_name)
-    deps = await wait_for_position(request)
-    found = await row(deps.pool, _SQL["of_account"], {"account": account_name})
+    found = await row_at(request, _SQL["of_account"], {"account": account_name}, _TABLES)
     if found is None:
         raise _no_account(account_name)
     return answer(found[1].encode(), found[0])
@@ -49,6 +51,7 @@ async def list_credentials(request: Request[Any, Any, Any], account_name: FromPa
             "Where a credential stands: in force, being checked, refused; never its fields.",
             {200: CredentialState},
             is_read=True,
+            is_as_of=True,
             errors=(400,),
         ),
     },
@@ -60,9 +63,8 @@ async def show_credential(
 ) -> Reply:
     check_name(account_name)
     check_name(connector_name)
-    deps = await wait_for_position(request)
     key = {"account": account_name, "connector": connector_name}
-    found = await row(deps.pool, _SQL["one"], key)
+    found = await row_at(request, _SQL["one"], key, _TABLES)
     if found is None:
         raise _no_account(account_name)
     position, is_own, item = found

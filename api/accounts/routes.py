@@ -17,7 +17,8 @@ from api.http.body_and_headers import read_body
 from api.http.decoding import Body, Query
 from api.naming import check_name
 from api.openapi import Operation
-from api.reading import answer, in_thread, row, rows, wait_for_position
+from api.past import row_at
+from api.reading import answer, in_thread, rows
 from api.reply import Reply
 from api.schemas import DryRun, Message
 from api.submitting import Intent, headers_of, intent, is_dry_run, settle_soon, submit
@@ -43,12 +44,13 @@ _encode = msgspec.json.Encoder().encode
     "/accounts",
     opt={
         "scope": "read",
-        "operation": Operation("Names of all accounts.", {200: list[str]}, is_read=True),
+        "operation": Operation(
+            "Names of all accounts.", {200: list[str]}, is_read=True, is_as_of=True
+        ),
     },
 )
 async def list_accounts(request: Request[Any, Any, Any]) -> Reply:
-    deps = await wait_for_position(request)
-    found = await row(deps.pool, _SQL["names"], {})
+    found = await row_at(request, _SQL["names"], {}, ("accounts",))
     assert found is not None  # noqa: S101 - an aggregate always gives a row
     return answer(found[1].encode(), found[0])
 

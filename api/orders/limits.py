@@ -16,7 +16,8 @@ from api.naming import check_name
 from api.openapi import Operation
 from api.orders.amounts import read_amounts
 from api.orders.limit_schemas import LimitsBody, LimitsState, SetLimitsAnswer
-from api.reading import answer, row, wait_for_position
+from api.past import row_at
+from api.reading import answer
 from api.reply import Reply
 from api.schemas import DryRun
 from api.submitting import headers_of, intent, is_dry_run, settle, submit
@@ -25,6 +26,7 @@ from domain.limits import SetLimits
 from projections import queries
 
 _SQL = queries.load("limits")
+_TABLES = ("orders", "accounts", "limits", "tallies")
 _body = Body(LimitsBody)
 
 
@@ -36,14 +38,16 @@ _body = Body(LimitsBody)
             "An account's limits, null where there is none, and what is used of them.",
             {200: LimitsState},
             is_read=True,
+            is_as_of=True,
             errors=(400,),
         ),
     },
 )
 async def show_limits(request: Request[Any, Any, Any], account_name: FromPath[str]) -> Reply:
     check_name(account_name)
-    deps = await wait_for_position(request)
-    found = await row(deps.pool, _SQL["one"], {"key": account_name})
+    found = await row_at(
+        request, _SQL["one"], {"key": account_name}, _TABLES, ("account = %(key)s",)
+    )
     if found is None:
         raise Failure(404, f"Account {account_name!r} does not exist.", "unknown_account")
     return answer(found[1].encode(), found[0])

@@ -11,7 +11,8 @@ from api.http.body_and_headers import read_body
 from api.http.decoding import Body
 from api.openapi import Operation
 from api.orders.limit_schemas import SwitchAnswer, SwitchBody, SwitchList
-from api.reading import answer, row, wait_for_position
+from api.past import row_at
+from api.reading import answer
 from api.reply import Reply
 from api.schemas import DryRun
 from api.submitting import headers_of, intent, is_dry_run, settle, submit
@@ -69,12 +70,12 @@ async def lift_switch(request: Request[Any, Any, Any]) -> Reply:
             "The switch of all accounts, and those of accounts that were ever engaged.",
             {200: SwitchList},
             is_read=True,
+            is_as_of=True,
         ),
     },
 )
 async def show_switches(request: Request[Any, Any, Any]) -> Reply:
-    deps = await wait_for_position(request)
-    found = await row(deps.pool, _SQL["all"], {})
+    found = await row_at(request, _SQL["all"], {}, ("switches", "orders"))
     assert found is not None  # noqa: S101 - an aggregate always gives a row
     return answer(b'{"data":%b}' % found[1].encode(), found[0])
 

@@ -18,14 +18,16 @@ _POSITIONS = (
 )
 
 
-@get("/trading/positions", opt=reads(_POSITIONS, PositionPage, query=PositionFilter))
+@get(
+    "/trading/positions", opt=reads(_POSITIONS, PositionPage, query=PositionFilter, is_as_of=False)
+)
 async def positions(request: Request[Any, Any, Any]) -> Reply:
     return await listing_of(request, "positions").page(request, _position_query(request))
 
 
 @post(
     "/trading/positions",
-    opt=reads(_POSITIONS, PositionPage, body=PositionFilter),
+    opt=reads(_POSITIONS, PositionPage, body=PositionFilter, is_as_of=False),
     status_code=200,
 )
 async def search_positions(request: Request[Any, Any, Any]) -> Reply:

@@ -1,0 +1,157 @@
+"""Rows of read models as they were at a position, for the same queries that read the present.
+
+What only grows is cut off at the position. Of the rest the rows that have not changed since are
+right as they stand, and those that have are folded anew from their streams, by their projection.
+Both stand before a query as `with <table> as (...)`, so the query itself is not another one. All of
+it is read in one snapshot: a row that changes meanwhile is neither missed nor seen too late.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from litestar import Request
+from msgspec import Struct
+
+from api.as_of import Moment, moment_of
+from api.errors import Failure
+from api.reading import Ask, Row, in_snapshot, row, wait_for_position
+from domain.log import Recorded
+from domain.tally import MINUTE_US
+from projections import accounts, credentials, limits, orders, queries, switches
+from projections.projection import Projection
+
+_SQL = queries.load("as_of")
+ROWS_MAX = 5_000
+EVENTS_MAX = 50_000
+_CLOCK = "clock_timestamp()"
+_THEN = "(timestamptz 'epoch' + %(then_us)s * interval '1 microsecond')"
+
+
+class _Folded(Struct, frozen=True):
+    projection: Projection
+    stream: str
+    """What stands before the key of a row in the name of the stream that it comes from."""
+
+
+_FOLDED: Mapping[str, _Folded] = {
+    "orders": _Folded(orders.PROJECTION, "order-"),
+    "accounts": _Folded(accounts.PROJECTION, "account-"),
+    "credentials": _Folded(credentials.PROJECTION, "credential-"),
+    "switches": _Folded(switches.PROJECTION, "switch-"),
+    "limits": _Folded(limits.PROJECTION, "limits-"),
+}
+_APPENDED = frozenset({"trades", "funding"})
+
+
+class Past(Struct, frozen=True):
+    """What stands before a query so that it reads the past, and the parameters of that."""
+
+    tables: tuple[str, ...]
+    values: Mapping[str, object]
+
+    def query(self, text: str) -> str:
+        before = "with " + ",\n".join(self.tables)
+        own = text.removeprefix("with ")
+        between = "\n" if own is text else ",\n"
+        return f"{before}{between}{own}".replace(_CLOCK, _THEN)
+
+
+async def row_at(
+    request: Request[Any, Any, Any],
+    query: str,
+    values: Mapping[str, object],
+    tables: Sequence[str],
+    conditions: Sequence[str] = (),
+) -> Row | None:
+    """The query's first row, of now or as of the position that the request asks for.
+
+    `tables` are those that the query reads, and before them what they are made of then;
+    `conditions` are as for `past_of`.
+    """
+    deps = await wait_for_position(request)
+    moment = await moment_of(request)
+    if moment is None:
+        return await row(deps.pool, query, values)
+
+    async def work(ask: Ask) -> Row | None:
+        past = await past_of(ask, moment, tables, conditions, values)
+        found = await ask(past.query(query), {**values, **past.values})
+        return found[0] if found else None
+
+    return await in_snapshot(deps.pool, work)
+
+
+async def past_of(
+    ask: Ask,
+    moment: Moment,
+    tables: Iterable[str],
+    conditions: Sequence[str] = (),
+    values: Mapping[str, object] = {},
+) -> Past:
+    """`conditions` narrow the first table: those only that a row meets for ever or never."""
+    found = [_SQL["read_positions"]]
+    given: dict[str, object] = {"as_of": moment.position, "then_us": moment.at_us}
+    for number, table in enumerate(tables):
+        narrow = conditions if number == 0 else ()
+        if table == "tallies":
+            found.append(_SQL["tallies"])
+            given["minute_begins"] = await _minute_begins(ask, moment)
+            continue
+        if table in _APPENDED:
+            found.append(_SQL["appended"].replace("{table}", table))
+            continue
+        given[f"folded_{table}"] = await _fold(ask, moment, table, narrow, values)
+        text = _SQL.get(f"folded_{table}", _SQL["folded"])
+        found.append(text.replace("{table}", table))
+    return Past(tuple(found), given)
+
+
+async def _fold(
+    ask: Ask,
+    moment: Moment,
+    table: str,
+    conditions: Sequence[str],
+    values: Mapping[str, object],
+) -> str:
+    """The rows that have changed since, as they were then, as JSON."""
+    kind = _FOLDED[table]
+    query = _SQL.get(f"changed_{table}", _SQL["changed"]).replace("{table}", table)
+    limits_of = {"as_of": moment.position, "rows_max": ROWS_MAX, "events_max": EVENTS_MAX}
+    changed = await ask(queries.filtered(query, conditions), {**values, **limits_of})
+    if len(changed) > ROWS_MAX:
+        raise _too_wide(f"more than {ROWS_MAX} {table} have", moment)
+    if not changed:
+        return "[]"
+    streams = [kind.stream + key for (key,) in changed]
+    events = await ask(_SQL["events"], {**limits_of, "streams": streams})
+    if len(events) > EVENTS_MAX:
+        raise _too_wide(f"{table} with more than {EVENTS_MAX} events before that have", moment)
+    return await asyncio.to_thread(_rows_of, kind.projection, events)
+
+
+async def _minute_begins(ask: Ask, moment: Moment) -> int:
+    """The position of the last event of an earlier minute."""
+    before_us = moment.at_us // MINUTE_US * MINUTE_US - 1
+    ((position,),) = await ask(_SQL["by_time"], {"at_us": before_us})
+    return int(position)
+
+
+def _rows_of(projection: Projection, events: Sequence[Row]) -> str:
+    """One that cannot be folded stays as its last event left it, as the read model's own does."""
+    from workers.projecting.folding import facts_of, fold_page
+
+    facts = facts_of(Recorded(*event) for event in events)
+    folding = fold_page(projection, facts, lambda _projection, _keys: {}, set())
+    present = [row for row in folding.rows.values() if row is not None]
+    return msgspec.json.encode(present).decode()
+
+
+def _too_wide(what: str, moment: Moment) -> Failure:
+    text = (
+        f"As of position {moment.position}: {what} changed since, which is too much for one "
+        "answer. Narrow it, by account_names, connector_names, trading_pairs or times, or ask for "
+        "a later position."
+    )
+    return Failure(422, text, "as_of_too_wide")

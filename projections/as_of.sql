@@ -1,0 +1,112 @@
+-- How rows were at a position of the log. Queries of other files are read over these rows instead of
+-- their tables: what is named below stands before them as `with <table> as (...)`.
+
+-- name: by_time
+-- The last event recorded by then, by halving: each bit of its position costs one look at an index.
+-- Two processes' clocks may differ, so times need not grow with positions; where they do not, the
+-- answer is the same however long the log has grown since.
+with recursive search (bit, position) as (
+    select 62, 0::bigint
+    union all
+    select
+        bit - 1,
+        position + case
+            when exists (
+                select
+                from events e
+                where e.notification_id = position + (1::bigint << bit)
+                    and e.recorded_at_us <= %(at_us)s
+            ) then 1::bigint << bit
+            else 0
+        end
+    from search
+    where bit >= 0
+)
+select position
+from search
+where bit < 0
+
+-- name: moment
+select
+    h.position,
+    (select recorded_at_us from events where notification_id = %(position)s),
+    (select recorded_at_us from events where notification_id = 1)
+from log_head h
+
+-- name: events
+-- Those of some streams up to the position, each stream's in order.
+select e.*
+from unnest(%(streams)s::text[]) as wanted (stream)
+cross join lateral (
+    select notification_id, originator_id, originator_version, topic, state, metadata
+    from events
+    where originator_id = wanted.stream and notification_id <= %(as_of)s
+    order by originator_version
+    limit %(events_max)s + 1
+) as e
+limit %(events_max)s + 1
+
+-- name: changed
+-- Rows that are not any more as they were: they are folded anew.
+select key
+from {table}
+where position > %(as_of)s and {filters}
+limit %(rows_max)s + 1
+
+-- name: changed_orders
+-- The range has an index of its own.
+select key
+from orders
+where int8range(created_position, position) @> %(as_of)s::bigint and {filters}
+limit %(rows_max)s + 1
+
+-- name: folded
+{table} as not materialized (
+    select *
+    from {table}
+    where position <= %(as_of)s
+    union all
+    select *
+    from jsonb_populate_recordset(null::{table}, %(folded_{table})s::jsonb)
+)
+
+-- name: folded_orders
+orders as not materialized (
+    select *
+    from orders
+    where created_position <= %(as_of)s and position <= %(as_of)s
+    union all
+    select *
+    from jsonb_populate_recordset(null::orders, %(folded_orders)s::jsonb)
+)
+
+-- name: appended
+{table} as not materialized (
+    select *
+    from {table}
+    where position <= %(as_of)s
+)
+
+-- name: tallies
+-- Of accounts, by their orders: open ones, and those placed in the minute that it was then.
+tallies as not materialized (
+    select
+        'account-' || a.key as key,
+        jsonb_build_object(
+            'open_orders', (select count(*) from orders o where o.account = a.key and o.is_active),
+            'minute', %(then_us)s / 60000000,
+            'placed_in_minute', (
+                select count(*)
+                from orders o
+                where o.account = a.key
+                    and o.created_position > %(minute_begins)s
+                    and o.created_at_us / 60000000 = %(then_us)s / 60000000
+            )
+        ) as state
+    from accounts a
+)
+
+-- name: read_positions
+read_positions as (
+    select %(as_of)s::bigint as position
+)
