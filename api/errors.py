@@ -21,7 +21,7 @@ from domain.refusal import Refused
 _log = logging.getLogger(__name__)
 RETRY_SOON = {"Retry-After": "1"}
 _HALTED = "AV503"
-"""What `read_position_for` raises in the database."""
+"""What `read_position_of` raises in the database."""
 
 _STATUS_OF_CODE = {
     "unknown_account": 404,

@@ -25,15 +25,15 @@ from checkpoints c
 where right(c.projection, 8) <> '__shadow'
     and not exists (select from halts h where h.projection = c.projection);
 
--- What all read models have seen, for a read of this one; an error where it has halted. In the
--- statement that reads the rows, so that no row is shown as newer than it is.
-create function read_position_for(model text) returns bigint
+-- A position that a read of this model is about to answer; an error where the model has stopped
+-- before it. In the statement that reads the rows, so that no row is shown as newer than it is.
+create function read_position_of(model text, reached bigint) returns bigint
 language plpgsql stable
 as $$
 declare
     stopped halts;
 begin
-    select * into stopped from halts where projection = model;
+    select * into stopped from halts where projection = model and position <= reached;
     if found then
         raise exception using
             errcode = 'AV503',
@@ -42,7 +42,7 @@ begin
                 model, stopped.position, stopped.error
             );
     end if;
-    return (select coalesce(min(position), 0) from read_positions);
+    return reached;
 end
 $$;
 
