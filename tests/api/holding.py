@@ -1,0 +1,51 @@
+"""Snapshots of what accounts hold, as a worker would have recorded them."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from domain import portfolio
+from domain.account import OpenAccount
+from domain.portfolio import ConnectorHeld, ObservePortfolio, SilentVenue, TokenHeld
+from tests.api.live import Live
+
+MINUTE_US = 60_000_000
+DAY_US = 1440 * MINUTE_US
+NOON_US = 1_750_000_000_000_000 // DAY_US * DAY_US + DAY_US // 2
+"""2025-06-15T12:00:00+00:00."""
+
+Held = Mapping[str, Mapping[str, tuple[str, str | None]]]
+"""Units and price by connector and token."""
+
+
+def token(name: str, units: str, price: str | None, available: str | None = None) -> TokenHeld:
+    free = Decimal(units if available is None else available)
+    return TokenHeld(name, Decimal(units), free, None if price is None else Decimal(price))
+
+
+def connector(name: str, at_us: int, tokens: Mapping[str, tuple[str, str | None]]) -> ConnectorHeld:
+    return ConnectorHeld(name, at_us, tuple(token(t, *its) for t, its in tokens.items()))
+
+
+def observe(
+    live: Live, account: str, at_us: int, held: Held, silent: tuple[SilentVenue, ...] = ()
+) -> int:
+    """The position of the snapshot; the account is opened when it is not there."""
+    if account != "master_account":
+        live.execute(f"account-{account}", OpenAccount(account), f"open {account}")
+    told = tuple(connector(name, at_us, tokens) for name, tokens in held.items())
+    command = ObservePortfolio(account, "USDT", "interval", at_us, told, silent)
+    name = f"{account} {at_us} {held!r} {silent!r}"
+    return live.execute(portfolio.stream(account), command, name).receipt.position
+
+
+def both(live: Live, path: str, asked: dict[str, Any]) -> Any:
+    """The one answer of the two twins."""
+    posted = live.client.post(f"/portfolio/{path}", json=asked)
+    gotten = live.client.get(
+        f"/portfolio/{path}", params={k: v for k, v in asked.items() if v is not None}
+    )
+    assert posted.status_code == gotten.status_code == 200, (posted.text, gotten.text)
+    assert posted.content == gotten.content
+    assert posted.headers["Log-Position"] == gotten.headers["Log-Position"]
+    return posted.json()
