@@ -59,5 +59,5 @@ def _key(event: PortfolioObserved, held: ConnectorHeld) -> str:
 
 
 PROJECTION = Projection(
-    "portfolio_snapshots", SnapshotRow, tags_of(PortfolioObserved), keys, evolve
+    "portfolio_snapshots", SnapshotRow, tags_of(PortfolioObserved), keys, evolve, halts=True
 )

@@ -74,7 +74,7 @@ entries as (
 )
 select
     (
-        select coalesce(min(position), 0) from read_positions
+        select read_position_of('portfolio_snapshots', coalesce(min(position), 0)) from read_positions
     ) as position,
     (select count(*) > (select entries from size) + 1 from found) as has_more,
     (select minute_us from entries order by bucket limit 1) as last,

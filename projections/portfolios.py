@@ -85,4 +85,5 @@ PROJECTION = Projection(
     tags_of(PortfolioObserved, PortfolioVenueSilent, AccountDeleted),
     keys,
     evolve,
+    halts=True,
 )

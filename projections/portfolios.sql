@@ -3,7 +3,7 @@
 -- name: rows
 select
     (
-        select coalesce(min(position), 0) from read_positions
+        select read_position_of('portfolios', coalesce(min(position), 0)) from read_positions
     ) as position,
     (
         select coalesce(json_agg(p order by key), '[]')::text
