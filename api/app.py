@@ -40,6 +40,7 @@ from api.perpetual import positions
 from api.perpetual import routes as perpetuals
 from api.portfolio import history as portfolio_history
 from api.portfolio import routes as portfolio
+from api.portfolio.reading import INCOMPLETE
 from api.presence import presence
 from api.sockets import routes as sockets
 
@@ -134,7 +135,7 @@ _HANDLERS = (
 _CORS_HEADERS = ["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID", "Prefer"]
 _SHOWN_HEADERS = [
     *("Command-Id", "Log-Position", "Idempotency-Replayed", "Preference-Applied", "Retry-After"),
-    balances.INCOMPLETE,
+    INCOMPLETE,
 ]
 
 
@@ -179,7 +180,7 @@ def _state(deps: Deps) -> State:
                 "active": Listing("orders", "active", cursors),
                 "orders": Listing("orders", "newest", cursors),
                 "trades": Listing("trades", "newest", cursors),
-                "positions": Listing("positions", "active", cursors),
+                "positions": Listing("positions", "active", cursors, positions.BESIDE),
                 "funding": Listing("funding", "newest", cursors),
             },
             "metrics": metrics,

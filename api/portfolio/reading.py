@@ -14,7 +14,7 @@ from msgspec import Struct, structs
 
 from adapters.postgres.questions import Snapshot, snapshot_of
 from api.deps import Deps
-from api.errors import Failure
+from api.errors import RETRY_SOON, Failure
 from api.portfolio.schemas import Filter
 from api.reading import MIN_POSITION_SECONDS, row, rows, wait_for_position
 from projections import queries
@@ -90,14 +90,12 @@ async def look_again(deps: Deps, accounts: Sequence[str] | None) -> Mapping[str,
             raise answer
         else:
             position = max(position, msgspec.json.decode(answer, type=Snapshot).position)
+    if not await deps.hub.reached(position, MIN_POSITION_SECONDS):
+        text = f"The read models do not hold its snapshot, of position {position}, yet."
+        late = Failure(503, text, "position_not_reached", RETRY_SOON)
+        failures = dict.fromkeys(tradable, late) | failures
     if failures and len(failures) == len(tradable):
         raise next(iter(failures.values()))
-    if not await deps.hub.reached(position, MIN_POSITION_SECONDS):
-        for account in tradable:
-            failures.setdefault(
-                account,
-                Failure(503, f"its snapshot at position {position} is not in the read models yet"),
-            )
     return failures
 
 

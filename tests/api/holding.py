@@ -1,13 +1,19 @@
 """Snapshots of what accounts hold, as a worker would have recorded them."""
 
-from collections.abc import Mapping
+import asyncio
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
 
+from adapters.postgres.questions import Snapshot
 from domain import portfolio
 from domain.account import OpenAccount
 from domain.portfolio import ConnectorHeld, ObservePortfolio, SilentVenue, TokenHeld
 from tests.api.live import Live
+from tests.questions.world import Spot, desks_of
+from workers.dispatching import answering
 
 MINUTE_US = 60_000_000
 DAY_US = 1440 * MINUTE_US
@@ -49,3 +55,48 @@ def both(live: Live, path: str, asked: dict[str, Any]) -> Any:
     assert posted.content == gotten.content
     assert posted.headers["Log-Position"] == gotten.headers["Log-Position"]
     return posted.json()
+
+
+class Looks:
+    """What a worker finds when it is asked for a snapshot; it may also fail."""
+
+    def __init__(self, live: Live, held: Held, *silent: SilentVenue) -> None:
+        self.live = live
+        self.held = held
+        self.silent = silent
+        self.error: Exception | None = None
+        self.asked: list[str] = []
+
+    def take(self, account: str) -> Snapshot:
+        self.asked.append(account)
+        if self.error is not None:
+            raise self.error
+        at_us = NOON_US + len(self.asked) * MINUTE_US
+        position = observe(self.live, account, at_us, self.held, self.silent)
+        self.live.project()
+        return Snapshot(position)
+
+
+@contextmanager
+def looking(looks: Looks, *accounts: str) -> Iterator[None]:
+    """A worker in a thread of its own, which holds these accounts and answers for them."""
+    ended = threading.Event()
+    desks = {place: desk for name in accounts for place, desk in desks_of(name, v=Spot()).items()}
+
+    async def take(account: str) -> Snapshot:
+        return await asyncio.to_thread(looks.take, account)
+
+    async def work() -> None:
+        run = answering.run(looks.live.database.app_dsn, lambda: desks, "w", {"portfolio": take})
+        task = asyncio.create_task(run)
+        await asyncio.to_thread(ended.wait)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    thread = threading.Thread(target=asyncio.run, args=(work(),))
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()

@@ -1,107 +1,128 @@
-"""Balances on the wire: asked of venues by a worker, priced by what markets tell."""
+"""Balances of one account: of its last snapshot, or of a new one that a worker takes."""
 
-from collections.abc import Callable, Iterator
-from decimal import Decimal
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from adapters.venues.port import Balance, Ticker, VenueRefused, VenueUnreachable
+from adapters.venues.port import VenueUnreachable
 from api.accounts import asking
 from domain.account import AddConnector
-from tests.api.live import Live, running
+from domain.portfolio import SilentVenue
+from tests.api.holding import NOON_US, Looks, looking, observe
+from tests.api.live import Live
 from tests.api.perpetual import ACCOUNT
-from tests.market.scripted import ScriptedVenue
-from tests.postgres_fixture import Database
-from tests.questions.world import Spot, Venue, answering_beside, desks_of
+from tests.questions.world import Venue, answering_beside, desks_of
 
 pytestmark = pytest.mark.postgres
 PATH = f"/accounts/{ACCOUNT}/balances"
+PAPER = {"paper": {"EUR": ("10.50", "1.25"), "XYZ": ("7", None)}}
+BINANCE = {"binance": {"BTC": ("0.000000010000000001", "60000")}}
 
 
 @pytest.fixture
-def held(database: Callable[..., Database], seeded: Database, tmp_path: Path) -> Iterator[Live]:
-    """An API whose master account has two connectors; the market of one has a price."""
-    market = ScriptedVenue()
-    market.pair_tickers = {"EUR-USD": ticker("EUR-USD", "1.25")}
-    with running(database(template=seeded), tmp_path, {"paper": market}) as live:
-        live.execute(f"account-{ACCOUNT}", AddConnector(ACCOUNT, "binance"), "add")
-        live.project()
-        yield live
+def held(live: Live) -> Iterator[Live]:
+    """An API whose master account has two connectors and no snapshot yet."""
+    live.execute(f"account-{ACCOUNT}", AddConnector(ACCOUNT, "binance"), "add")
+    live.project()
+    return live
 
 
-def balance(token: str, total: str, available: str | None = None) -> Balance:
-    return Balance(token=token, total=Decimal(total), available=Decimal(available or total))
-
-
-def ticker(pair: str, last: str) -> Ticker:
-    return Ticker(pair=pair, bid=None, ask=None, last=Decimal(last), at_us=1)
-
-
-def test_balances_are_told_with_what_they_are_worth(held: Live) -> None:
-    paper = Spot(None, balance("EUR", "10.50", "4"), balance("USD", "3"), balance("XYZ", "7"))
-    binance = Spot(None, balance("BTC", "0.000000010000000001"), balance("ETH", "0"))
-    with answering_beside(held.database, desks_of(ACCOUNT, paper=paper, binance=binance)):
-        answer = held.client.get(PATH)
+def test_balances_are_those_of_the_last_snapshot(held: Live) -> None:
+    observe(held, ACCOUNT, NOON_US, {**PAPER, **BINANCE})
+    held.project()
+    answer = held.client.get(PATH)
     assert answer.status_code == 200, answer.text
-    assert answer.json()["binance"] == [
-        {
-            "token": "BTC",
-            "units": 1.0000000001e-08,
-            "price": None,
-            "value": None,
-            "available_units": 1.0000000001e-08,
-        }
+    assert list(answer.json()) == ["binance", "paper"]
+    assert answer.json()["paper"] == [
+        {"token": "EUR", "units": 10.5, "price": 1.25, "value": 13.125, "available_units": 10.5},
+        {"token": "XYZ", "units": 7, "price": None, "available_units": 7},
     ]
-    assert b"1.0000000001E-8" in answer.content or b"0.000000010000000001" in answer.content
-    assert b'"value":13.1250' in answer.content
-    worth = {row["token"]: (row["price"], row["value"]) for row in answer.json()["paper"]}
-    assert (worth["EUR"], worth["USD"]) == ((1.25, 13.125), (1, 3))
-    assert worth["XYZ"] == (None, None)
-    assert [row["available_units"] for row in answer.json()["paper"]] == [4, 3, 7]
+    assert b'"units":1.0000000001E-8,' in answer.content
     assert "Aviary-Incomplete" not in answer.headers
     assert int(answer.headers["Log-Position"]) == held.head()
+    one = held.client.get(PATH, params={"connector_names": "paper"})
+    assert list(one.json()) == ["paper"]
 
 
-@pytest.mark.parametrize(
-    ("error", "status"),
-    [
-        (VenueUnreachable("timed out"), 503),
-        (VenueRefused("-2015", "Invalid API-key,\r\nIP, or permissions \u20ac"), 502),
-    ],
-)
-def test_a_connector_that_fails_is_named_and_never_shown_as_empty(
-    held: Live, error: Exception, status: int
-) -> None:
-    desks = desks_of(ACCOUNT, paper=Spot(None, balance("EUR", "1")), binance=Spot(error))
-    with answering_beside(held.database, desks):
+def test_a_new_snapshot_is_taken_where_it_is_wanted_or_there_is_none(held: Live) -> None:
+    looks = Looks(held, {**PAPER, **BINANCE})
+    with looking(looks, ACCOUNT):
+        assert set(held.client.get(PATH).json()) == {"binance", "paper"}
+        assert looks.asked == [ACCOUNT]
+        assert held.client.get(PATH).status_code == 200
+        assert looks.asked == [ACCOUNT]
+        looks.held = {"paper": {"EUR": ("1", "2")}, "binance": {}}
+        fresh = held.client.get(PATH, params={"refresh": True})
+    assert looks.asked == [ACCOUNT] * 2
+    assert fresh.json()["binance"] == []
+    assert fresh.json()["paper"][0]["value"] == 2
+    assert int(fresh.headers["Log-Position"]) == held.head()
+
+
+def test_a_silent_connector_is_named_and_never_shown_as_empty(held: Live) -> None:
+    looks = Looks(held, PAPER, SilentVenue("binance", "timed out"))
+    with looking(looks, ACCOUNT):
         answer = held.client.get(PATH)
         named = held.client.get(PATH, params={"connector_names": ["binance", "paper"]})
         other = held.client.get(PATH, params={"connector_names": "paper"})
     assert (answer.status_code, set(answer.json())) == (200, {"paper"})
-    assert answer.headers["Aviary-Incomplete"].startswith("binance: The venue 'binance'")
-    assert named.status_code == status
-    assert (other.status_code, set(other.json())) == (200, {"paper"})
+    assert answer.headers["Aviary-Incomplete"] == "binance: timed out"
+    assert (named.status_code, named.json()["code"]) == (503, "venue_unreachable")
+    assert "at 'binance': timed out" in named.json()["detail"]
     assert "Aviary-Incomplete" not in other.headers
+    assert looks.asked == [ACCOUNT], "a silence is known until somebody wants to know it anew"
 
 
-def test_where_nothing_answers_the_answer_is_no_empty_map(
+def test_what_a_silent_connector_told_before_is_shown_as_stale(held: Live) -> None:
+    observe(held, ACCOUNT, NOON_US, {**PAPER, **BINANCE})
+    looks = Looks(held, PAPER, SilentVenue("binance", "timed out"))
+    with looking(looks, ACCOUNT):
+        answer = held.client.get(PATH, params={"refresh": True, "connector_names": "binance"})
+    assert answer.status_code == 200
+    assert answer.json()["binance"][0]["is_stale"] is True
+    assert answer.headers["Aviary-Incomplete"] == "binance: timed out"
+
+
+def test_where_nobody_can_look_the_answer_is_no_empty_map(
     held: Live, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(asking, "TAKEN_SECONDS", 0.1)
     answer = held.client.get(PATH)
     assert (answer.status_code, answer.json()["code"]) == (503, "no_worker")
     assert "No worker holds account" in answer.json()["detail"]
+    observe(held, ACCOUNT, NOON_US, PAPER)
+    held.project()
+    known = held.client.get(PATH)
+    assert (known.status_code, set(known.json())) == (200, {"paper"})
+    assert known.headers["Aviary-Incomplete"] == "binance: it is in no snapshot yet"
+    fresh = held.client.get(PATH, params={"refresh": True})
+    assert (fresh.status_code, fresh.json()["code"]) == (503, "no_worker")
 
 
-def test_balances_of_a_moment_ago_will_do_unless_fresh_ones_are_wanted(held: Live) -> None:
-    venue = Spot(None, balance("EUR", "1"))
-    query: dict[str, Any] = {"connector_names": "paper"}
-    with answering_beside(held.database, desks_of(ACCOUNT, paper=venue)):
-        for _ in range(3):
-            assert held.client.get(PATH, params={**query, "refresh": True}).status_code == 200
-        assert venue.asked == 3
+@pytest.mark.parametrize("path", ["state", "balances"])
+def test_a_refresh_of_the_portfolio_says_which_account_could_not_be_seen(
+    held: Live, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    observe(held, "second", NOON_US, PAPER)
+    held.execute("account-second", AddConnector("second", "paper"), "add to second")
+    held.project()
+    monkeypatch.setattr(asking, "TAKEN_SECONDS", 1.0)
+    looks = Looks(held, {**PAPER, **BINANCE})
+    with looking(looks, ACCOUNT):  # Nobody holds the other one.
+        answer = held.client.post(f"/portfolio/{path}", json={"refresh": True})
+        own = held.client.get(
+            f"/portfolio/{path}", params={"refresh": True, "account_names": ACCOUNT}
+        )
+        looks.error = VenueUnreachable("all is dark")
+        away = held.client.post(f"/portfolio/{path}", json={"refresh": True})
+    state = answer.json() if path == "state" else answer.json()["accounts"]
+    assert list(state) == [ACCOUNT, "second"]
+    assert set(state[ACCOUNT]) == {"binance", "paper"}
+    assert answer.headers["Aviary-Incomplete"].startswith("second: No worker holds account")
+    assert (own.status_code, own.headers.get("Aviary-Incomplete")) == (200, None)
+    assert (away.status_code, away.json()["code"]) == (503, "venue_unreachable")
+    assert looks.asked == [ACCOUNT] * 3
 
 
 @pytest.mark.parametrize(
@@ -120,7 +141,7 @@ def test_bad_requests_say_why(shared: Live, path: str, status: int, code: str | 
 
 
 def test_the_position_mode_is_the_venues(held: Live) -> None:
-    add = AddConnector(ACCOUNT, "binance_perpetual")
+    add: Any = AddConnector(ACCOUNT, "binance_perpetual")
     held.execute(f"account-{ACCOUNT}", add, "add perpetual")
     held.project()
     with answering_beside(held.database, desks_of(ACCOUNT, binance_perpetual=Venue())):
