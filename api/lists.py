@@ -162,13 +162,9 @@ def listing_of(request: Request[Any, Any, Any], name: str) -> Listing:
     return listing
 
 
-def reads(
-    summary: str, page: Any, *, body: Any = None, query: Any = None, is_as_of: bool = True
-) -> dict[str, Any]:
+def reads(summary: str, page: Any, *, body: Any = None, query: Any = None) -> dict[str, Any]:
     """The options of a route that answers pages of a list."""
-    operation = Operation(
-        summary, {200: page}, body=body, query=query, is_read=True, is_as_of=is_as_of
-    )
+    operation = Operation(summary, {200: page}, body=body, query=query, is_read=True, is_as_of=True)
     return {"scope": "read", "operation": operation}
 
 

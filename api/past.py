@@ -43,6 +43,7 @@ _FOLDED: Mapping[str, _Folded] = {
     "limits": _Folded(limits.PROJECTION, "limits-"),
 }
 _APPENDED = frozenset({"trades", "funding"})
+_QUERIED = frozenset({"positions", "position_baselines", "position_looks"})
 
 
 class Past(Struct, frozen=True):
@@ -53,9 +54,7 @@ class Past(Struct, frozen=True):
 
     def query(self, text: str) -> str:
         before = "with " + ",\n".join(self.tables)
-        own = text.removeprefix("with ")
-        between = "\n" if own is text else ",\n"
-        return f"{before}{between}{own}".replace(_CLOCK, _THEN)
+        return f"{before}\nselect * from (\n{text}\n) as answered".replace(_CLOCK, _THEN)
 
 
 async def row_at(
@@ -98,6 +97,9 @@ async def past_of(
         if table == "tallies":
             found.append(_SQL["tallies"])
             given["minute_begins"] = await _minute_begins(ask, moment)
+            continue
+        if table in _QUERIED:
+            found.append(_SQL[table])
             continue
         if table in _APPENDED:
             found.append(_SQL["appended"].replace("{table}", table))

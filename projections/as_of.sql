@@ -87,6 +87,59 @@ orders as not materialized (
     where position <= %(as_of)s
 )
 
+-- name: positions
+-- From every change of each: the last one is what was held, the first since a close where it began.
+positions as not materialized (
+    with recursive subjects as (
+        (select subject from position_changes order by subject limit 1)
+        union all
+        select (select min(c.subject) from position_changes c where c.subject > s.subject)
+        from subjects s
+        where s.subject is not null
+    )
+    select last.*, opened.position as created_position
+    from subjects s
+    cross join lateral (
+        select *
+        from position_changes c
+        where c.subject = s.subject and c.position <= %(as_of)s
+        order by c.position desc
+        limit 1
+    ) as last
+    cross join lateral (
+        select c.position
+        from position_changes c
+        where c.subject = s.subject
+            and c.position > coalesce((
+                select max(closed.position)
+                from position_changes closed
+                where closed.subject = s.subject
+                    and closed.position <= %(as_of)s
+                    and closed.side is not null
+                    and closed.quantity is null
+            ), 0)
+        order by c.position
+        limit 1
+    ) as opened
+    where last.quantity is not null
+)
+
+-- name: position_baselines
+position_baselines as not materialized (
+    select distinct on (c.subject) c.subject as key, c.difference
+    from position_changes c
+    where c.side is null and c.position <= %(as_of)s
+    order by c.subject, c.position desc
+)
+
+-- name: position_looks
+-- When a venue was asked last, and in vain, is not in the log: it is told of the present only.
+position_looks as not materialized (
+    select *
+    from position_looks
+    where false
+)
+
 -- name: tallies
 -- Of accounts, by their orders: open ones, and those placed in the minute that it was then.
 tallies as not materialized (

@@ -35,7 +35,7 @@ _EMPTY = """
 truncate events, receipts, leases, checkpoints, parked, orders, trades, open_effects, api_keys,
     relays, relay_partitions, feed_partitions, questions, accounts, credentials, vault, vault_salt,
     tallies, switches, limits, positions, position_baselines, net_fills, perpetuals, funding,
-    position_looks, funding_cursors, pnl, halts,
+    position_looks, funding_cursors, pnl, halts, position_changes,
     portfolios, portfolio_snapshots, candles, candle_spans, lake_spool;
 update log_head set position = 0, seal = decode(repeat('00', 32), 'hex'), tallied = 0
 """

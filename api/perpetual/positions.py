@@ -12,22 +12,21 @@ from api.reply import Reply
 
 _position_body, _funding_body = Body(PositionFilter), Body(FundingFilter)
 _position_query = Query(PositionFilter)
+BESIDE = ("accounts", "position_baselines", "position_looks")
 _POSITIONS = (
     "Positions as their venues showed them last, in the order in which they were opened. LONG and "
     "SHORT of one pair are two rows. A venue that cannot be asked keeps its rows, with their age."
 )
 
 
-@get(
-    "/trading/positions", opt=reads(_POSITIONS, PositionPage, query=PositionFilter, is_as_of=False)
-)
+@get("/trading/positions", opt=reads(_POSITIONS, PositionPage, query=PositionFilter))
 async def positions(request: Request[Any, Any, Any]) -> Reply:
     return await listing_of(request, "positions").page(request, _position_query(request))
 
 
 @post(
     "/trading/positions",
-    opt=reads(_POSITIONS, PositionPage, body=PositionFilter, is_as_of=False),
+    opt=reads(_POSITIONS, PositionPage, body=PositionFilter),
     status_code=200,
 )
 async def search_positions(request: Request[Any, Any, Any]) -> Reply:
