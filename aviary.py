@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from msgspec import structs
 
 from adapters.settings import Settings, load
 from adapters.values import BadSetting
@@ -95,11 +94,11 @@ def api(
 ) -> None:
     """Run the API alone."""
     from api.serve import run
-    from workers.running.database import database
+    from workers.running.database import database, settled
 
     settings = _settings(host=host, port=port)
     with database(settings) as dsns:
-        run(structs.replace(settings, database_url=dsns.app), ready_file)
+        run(settled(settings, dsns), ready_file)
 
 
 @app.command()
@@ -108,7 +107,7 @@ def worker(
 ) -> None:
     """Run one worker, or all of them, in this process."""
     from workers.running import processes
-    from workers.running.database import database
+    from workers.running.database import database, settled
     from workers.running.serve import become_paper
 
     settings = _settings()
@@ -121,7 +120,7 @@ def worker(
         raise BadSetting("KAFKA_BOOTSTRAP_SERVERS", f"the {name} needs Kafka: set it to host:port")
     chosen = configured if name == "all" else (name,)
     with database(settings) as dsns:
-        _run_async(processes.run_named(chosen, settings, dsns.app))
+        _run_async(processes.run_named(chosen, settled(settings, dsns), dsns.app))
 
 
 def _run_async(work: Coroutine[object, object, None]) -> None:

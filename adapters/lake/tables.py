@@ -8,6 +8,8 @@ appended to and rebuilt from the log: what was so at position p are the rows up 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from adapters.lake.attach import NAME
+
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
@@ -119,15 +121,15 @@ def create(writer: "DuckDBPyConnection") -> None:
         for name in CHECKPOINTS:
             if name not in known:
                 writer.execute("insert into checkpoints values (?, 0)", [name])
-        # They stay in the catalogue: each batch replaces them, and lost files must not lose them.
-        writer.execute(
-            f"call set_option('data_inlining_row_limit', {_INLINED_FOR_EVER}, "
-            "table_name => 'checkpoints')"
-        )
         writer.execute("commit")
     except BaseException:
         writer.execute("rollback")
         raise
+    # They stay in the catalogue: each batch replaces them, and lost files must not lose them.
+    writer.execute(
+        f"call {NAME}.set_option('data_inlining_row_limit', {_INLINED_FOR_EVER}, "
+        "table_name => 'checkpoints')"
+    )
 
 
 def definition(name: str, columns: Mapping[str, str]) -> str:

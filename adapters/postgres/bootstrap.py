@@ -1,7 +1,8 @@
-"""The two login roles and the database that a new embedded server needs before migrations.
+"""The login roles and the databases that a new embedded server needs before migrations.
 
 `aviary_owner` owns the database and may make roles: migrations run as it. `aviary_app` owns nothing
-and inherits nothing: it acts by `set role` to what migrations granted it.
+and inherits nothing: it acts by `set role` to what migrations granted it. `aviary_lake` owns the
+lake's catalogue, `aviary_lake_reader` reads it; neither may connect to the log's database.
 """
 
 import psycopg
@@ -10,14 +11,21 @@ from psycopg import sql
 OWNER = "aviary_owner"
 APP = "aviary_app"
 DATABASE = "aviary"
+LAKE_OWNER = "aviary_lake"
+LAKE_READER = "aviary_lake_reader"
+LAKE = "lake"
+_CONNECTIONS_MAX = 40
+"""Of all of the lake's sessions: the log needs the others."""
 
 
 def ensure_roles(superuser_dsn: str, passwords: dict[str, str]) -> None:
-    """Make roles and database where absent and set the roles' passwords as the files have them."""
+    """Make roles and databases where absent and set the roles' passwords as the files have them."""
     with psycopg.connect(superuser_dsn, autocommit=True, connect_timeout=10) as connection:
         for role, attributes in (
             (OWNER, "login createrole nosuperuser connection limit -1"),
             (APP, "login noinherit nosuperuser nocreaterole nocreatedb"),
+            (LAKE_OWNER, "login noinherit nosuperuser nocreaterole nocreatedb"),
+            (LAKE_READER, "login noinherit nosuperuser nocreaterole nocreatedb"),
         ):
             known = connection.execute("select from pg_roles where rolname = %s", (role,)).rowcount
             # Hashed on this side, so that no password can reach the server's log.
@@ -35,11 +43,38 @@ def ensure_roles(superuser_dsn: str, passwords: dict[str, str]) -> None:
         found = connection.execute("select from pg_database where datname = %s", (DATABASE,))
         if not found.rowcount:
             create_database(connection, DATABASE)
+        found = connection.execute("select from pg_database where datname = %s", (LAKE,))
+        if not found.rowcount:
+            create_lake(connection, LAKE)
+        let_connect(connection, DATABASE, APP)
 
 
-def create_database(connection: psycopg.Connection, name: str, template: str = "template1") -> None:
+def create_database(
+    connection: psycopg.Connection, name: str, template: str = "template1", owner: str = OWNER
+) -> None:
     connection.execute(
         sql.SQL("create database {} owner {} template {}").format(
-            *(sql.Identifier(part) for part in (name, OWNER, template))
+            *(sql.Identifier(part) for part in (name, owner, template))
         )
     )
+
+
+def create_lake(connection: psycopg.Connection, name: str) -> None:
+    create_database(connection, name, owner=LAKE_OWNER)
+    let_connect(connection, name, LAKE_READER)
+    connection.execute(
+        sql.SQL("alter database {} connection limit {}").format(
+            sql.Identifier(name), sql.Literal(_CONNECTIONS_MAX)
+        )
+    )
+
+
+def let_connect(connection: psycopg.Connection, database: str, role: str) -> None:
+    """Only this role and the owner, where otherwise every login may."""
+    for text in (
+        "revoke connect on database {database} from public",
+        "grant connect on database {database} to {role}",
+    ):
+        connection.execute(
+            sql.SQL(text).format(database=sql.Identifier(database), role=sql.Identifier(role))
+        )

@@ -25,7 +25,7 @@ from adapters.postgres.initdb import address, complaint, environment, initialise
 from adapters.postgres.installation import EmbeddedPostgresError, binaries, service_user
 from adapters.spawn import spawn
 
-Role = Literal["owner", "app", "superuser"]
+Role = Literal["owner", "app", "lake", "lake_reader", "superuser"]
 StopMode = Literal["fast", "immediate", "smart"]
 
 _SETTINGS = {
@@ -44,6 +44,8 @@ _SIGNALS = {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.
 _LOGINS: dict[Role, str] = {
     "owner": bootstrap.OWNER,
     "app": bootstrap.APP,
+    "lake": bootstrap.LAKE_OWNER,
+    "lake_reader": bootstrap.LAKE_READER,
     "superuser": "postgres",
 }
 _POLL_SECONDS = 0.01
@@ -174,7 +176,9 @@ class EmbeddedPostgres:
             return False
         if len(lines) < 8 or lines[0] != str(self.pid) or lines[7].strip() != "ready":  # noqa: PLR2004
             return False
-        passwords = {_LOGINS[role]: self._secret(role) for role in ("owner", "app")}
+        passwords = {
+            login: self._secret(role) for role, login in _LOGINS.items() if role != "superuser"
+        }
         try:
             bootstrap.ensure_roles(self.dsn("superuser", "postgres"), passwords)
         except psycopg.Error as error:

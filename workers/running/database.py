@@ -7,9 +7,10 @@ from pathlib import Path
 
 import msgspec
 import psycopg
-from msgspec import Struct
+from msgspec import Struct, structs
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from adapters.postgres import bootstrap
 from adapters.postgres.connect import connect
 from adapters.postgres.embedded import EmbeddedPostgres
 from adapters.postgres.migrate import migrate
@@ -23,17 +24,35 @@ class Dsns(Struct, frozen=True):
     """The application's login, which owns nothing and takes the role that its work needs."""
     owner: str
     """The owner's login: migrations and rebuilds."""
+    lake: str | None = None
+    """The lake's owner, who alone writes to it; None where there is no lake."""
+    lake_reader: str | None = None
 
 
 def dsns_of(server: EmbeddedPostgres) -> Dsns:
-    return Dsns(server.dsn("app"), server.dsn("owner"))
+    return Dsns(
+        server.dsn("app"),
+        server.dsn("owner"),
+        server.dsn("lake", bootstrap.LAKE),
+        server.dsn("lake_reader", bootstrap.LAKE),
+    )
+
+
+def settled(settings: Settings, dsns: Dsns) -> Settings:
+    """The settings with these logins; a lake that was given is kept."""
+    own = settings.lake_dsn, settings.lake_reader_dsn
+    lake, lake_reader = own if any(own) else (dsns.lake, dsns.lake_reader)
+    return structs.replace(
+        settings, database_url=dsns.app, lake_dsn=lake, lake_reader_dsn=lake_reader
+    )
 
 
 @contextlib.contextmanager
 def database(settings: Settings) -> Iterator[Dsns]:
     """Yield logins to a running database. Raises EmbeddedPostgresError where none can run."""
     if settings.database_url is not None:
-        yield Dsns(settings.database_url, settings.migrate_database_url or settings.database_url)
+        owner = settings.migrate_database_url or settings.database_url
+        yield Dsns(settings.database_url, owner, settings.lake_dsn, settings.lake_reader_dsn)
         return
     running = find_running(settings.data_dir)
     if running is not None:

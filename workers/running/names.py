@@ -5,9 +5,10 @@ from collections.abc import Collection
 from adapters.settings import Settings
 
 ALWAYS = ("dispatcher", "projector", "scheduler")
+LAKE = "lake"
 RELAY, KAFKA_PROJECTOR = "relay", "kafka-projector"
 WITH_KAFKA = (RELAY, KAFKA_PROJECTOR)
-EVERY = ALWAYS + WITH_KAFKA
+EVERY = (*ALWAYS, LAKE, *WITH_KAFKA)
 ALIVE_SECONDS = 15.0
 """A process that has not beaten for so long is taken for dead."""
 PAPER_PORT = 8100
@@ -15,10 +16,16 @@ PAPER_PORT = 8100
 
 def configured(settings: Settings) -> tuple[str, ...]:
     """What `aviary worker all` runs."""
-    return ALWAYS + WITH_KAFKA if settings.kafka_bootstrap_servers else ALWAYS
+    return ALWAYS + _lake(settings) + (WITH_KAFKA if settings.kafka_bootstrap_servers else ())
 
 
 def needed(settings: Settings, feeds: Collection[str]) -> tuple[str, ...]:
     """What must run somewhere: `feeds` are those that read models follow now."""
     relay = (RELAY,) if settings.kafka_bootstrap_servers else ()
-    return ALWAYS + relay + ((KAFKA_PROJECTOR,) if "kafka" in feeds else ())
+    return ALWAYS + _lake(settings) + relay + ((KAFKA_PROJECTOR,) if "kafka" in feeds else ())
+
+
+def _lake(settings: Settings) -> tuple[str, ...]:
+    """Where there is one: our own Postgres has it, to a given one it must be given too."""
+    has_lake = settings.lake_dsn or settings.lake_reader_dsn or not settings.database_url
+    return (LAKE,) if has_lake else ()

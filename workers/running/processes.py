@@ -88,6 +88,11 @@ def _workers(
 
     async def relay(pulse: Pulse, stopping: asyncio.Event) -> None:
         from workers.relaying.relay import run_relay
+    async def keep_lake(pulse: Pulse, stopping: asyncio.Event) -> None:
+        from workers.lake.worker import run_lake
+
+        await run_lake(settings, dsn, pulse, stopping)
+
 
         await run_relay(settings, dsn, pulse, stopping)
 
@@ -102,4 +107,5 @@ def _workers(
         "scheduler": schedule,
         "relay": relay,
         "kafka-projector": project_from_kafka,
+        "lake": keep_lake,
     }

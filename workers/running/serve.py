@@ -9,7 +9,6 @@ import secrets
 import socket
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import NoReturn
 from urllib.parse import urlsplit
 
@@ -40,15 +39,20 @@ def serve(settings: Settings, announce: Callable[[], None]) -> int:
     owners = dict(environment)
     for name in ("AVIARY_MIGRATE_DATABASE_URL", "AVIARY_MIGRATE_DATABASE_URL_FILE"):
         environment.pop(name, None)  # Only the migration speaks as the owner.
+    workers = dict(environment)
+    if settings.lake_reader_dsn is not None:
+        for name in ("AVIARY_LAKE_DSN", "AVIARY_LAKE_DSN_FILE"):
+            environment.pop(name, None)  # The API reads the lake and no more.
     children: list[Runnable] = []
     if settings.database_url is None:
         server = EmbeddedPostgres(settings.data_dir)
-        children.append(_Postgres(server, settings.data_dir, environment, owners))
+        children.append(_Postgres(server, settings, environment, workers, owners))
     if settings.paper_url is None:
         children.append(_paper(settings, environment))
+        workers |= environment
     children += [
         _Migration("migrate", [*_aviary_argv(), "migrate"], owners, restart=False),
-        _aviary("workers", ["worker", "all"], environment),
+        _aviary("workers", ["worker", "all"], workers),
         _Api(settings, environment, announce),
     ]
     try:
@@ -63,22 +67,28 @@ class _Postgres(PostgresChild):
     def __init__(
         self,
         server: EmbeddedPostgres,
-        data_dir: Path,
+        settings: Settings,
         environment: dict[str, str],
+        workers: dict[str, str],
         owners: dict[str, str],
     ) -> None:
         super().__init__(server)
-        self._data_dir = data_dir
+        self._settings = settings
         self._environment = environment
+        self._workers = workers
         self._owners = owners
 
     def ready(self) -> bool:
         if not super().ready():
             return False
         dsns: Dsns = dsns_of(self._server)
-        self._environment["DATABASE_URL"] = self._owners["DATABASE_URL"] = dsns.app
+        for environment in (self._environment, self._workers, self._owners):
+            environment["DATABASE_URL"] = dsns.app
         self._owners["AVIARY_MIGRATE_DATABASE_URL"] = dsns.owner
-        publish(self._data_dir, dsns)
+        if self._settings.lake_dsn is None and self._settings.lake_reader_dsn is None:
+            self._workers["AVIARY_LAKE_DSN"] = dsns.lake or ""
+            self._environment["AVIARY_LAKE_READER_DSN"] = dsns.lake_reader or ""
+        publish(self._settings.data_dir, dsns)
         return True
 
 

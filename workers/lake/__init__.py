@@ -1,0 +1,1 @@
+"""The only writer of the lake: folds the log into it, takes in the spool, and keeps it small."""
