@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import threading
 import time
 
 from adapters.postgres.connect import PROJECTOR_OPTIONS, connect
@@ -10,7 +9,7 @@ from adapters.postgres.log import CHANNEL
 from adapters.postgres.rows import CheckpointMoved
 from workers.projecting.projector import Projector
 from workers.running.pulse import Pulse
-from workers.running.threads import run_in_thread
+from workers.running.threads import Stop, run_in_thread
 from workers.running.waking import wait_for_log
 
 _log = logging.getLogger(__name__)
@@ -20,7 +19,7 @@ GATHER_SECONDS = 0.01
 """After a small page: what arrives meanwhile shares the next transaction."""
 
 
-def follow(dsn: str, pulse: Pulse, stopping: threading.Event) -> None:
+def follow(dsn: str, pulse: Pulse, stopping: Stop) -> None:
     """Fold until stopped. Raises psycopg.Error or codec.LogIsNewer; the runner starts it again."""
     while not stopping.is_set():
         try:
@@ -31,7 +30,7 @@ def follow(dsn: str, pulse: Pulse, stopping: threading.Event) -> None:
             time.sleep(0.1)
 
 
-def _follow(dsn: str, pulse: Pulse, stopping: threading.Event) -> None:
+def _follow(dsn: str, pulse: Pulse, stopping: Stop) -> None:
     projector = Projector(dsn)
     events = 0
     try:
@@ -41,7 +40,7 @@ def _follow(dsn: str, pulse: Pulse, stopping: threading.Event) -> None:
                 progress = projector.step()
                 events += progress.events
                 pulse.beat("running", position=progress.position, detail={"events": events})
-                wait_for_log(wake, 0 if progress.events else IDLE_SECONDS)
+                wait_for_log(wake, 0 if progress.events else IDLE_SECONDS, stopping)
                 if 0 < progress.events < GATHER_BELOW_EVENTS:
                     time.sleep(GATHER_SECONDS)
     finally:
