@@ -211,7 +211,7 @@ def verify(
 @keys.command("create")
 def create_key(
     name: str,
-    scope: Annotated[list[str], typer.Option(help="read, trade or admin; repeat for more.")],
+    scope: Annotated[list[str], typer.Option(help="read, trade, admin or analyse; repeat.")],
     days: Annotated[int | None, typer.Option(help="Days until it expires.")] = None,
 ) -> None:
     """Make an API key; the secret is shown once."""

@@ -45,6 +45,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     lake_store_secret: str | None = None
     lake_store_region: str = ""
     lake_store_endpoint: str = ""
+    analytics_queries_max: int = 2
+    analytics_seconds: float = 30.0
+    analytics_rows_max: int = 100_000
+    analytics_bytes_max: int = 16 << 20
+    analytics_memory_mb: int = 512
     paper_url: str | None = None
     paper_host: str = "127.0.0.1"
     paper_token: str | None = None
@@ -114,6 +119,11 @@ _READERS: dict[str, tuple[Callable[[str], Any], bool]] = {
     "lake_store_secret": (str, True),
     "lake_store_region": (values.text, False),
     "lake_store_endpoint": (values.http_url, False),
+    "analytics_queries_max": (values.whole(1, 100), False),
+    "analytics_seconds": (values.number(0.1, 3600), False),
+    "analytics_rows_max": (values.whole(1, 100_000_000), False),
+    "analytics_bytes_max": (values.whole(1024, 1 << 30), False),
+    "analytics_memory_mb": (values.whole(64, 1_000_000), False),
     "paper_url": (values.http_url, False),
     "paper_host": (values.text, False),
     "paper_token": (str, True),

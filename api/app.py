@@ -14,6 +14,7 @@ from adapters.settings import Settings
 from api import docs, keys, status
 from api.accounts import balances, credential_lists, credentials
 from api.accounts import routes as accounts
+from api.analytics import routes as analytics
 from api.audit import routes as audit
 from api.audit import stream
 from api.audit import verify as audit_verify
@@ -104,6 +105,8 @@ _HANDLERS = (
     balances.balances,
     *portfolio.HANDLERS,
     *portfolio_history.HANDLERS,
+    analytics.query,
+    analytics.tables,
     accounts.list_accounts,
     accounts.create_account,
     accounts.add_account,
@@ -136,6 +139,7 @@ _CORS_HEADERS = ["Authorization", "Content-Type", "Idempotency-Key", "Last-Event
 _SHOWN_HEADERS = [
     *("Command-Id", "Log-Position", "Idempotency-Replayed", "Preference-Applied", "Retry-After"),
     INCOMPLETE,
+    *analytics.SHOWN_HEADERS,
 ]
 
 
@@ -230,4 +234,5 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
         await deps.markets.close()
         await deps.venues.close()
         await deps.lake.close()
+        await deps.sandbox.close()
         await deps.pool.close()

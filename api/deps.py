@@ -9,6 +9,7 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from adapters.lake.reading import LakeReader
+from adapters.lake.sandbox import Sandbox
 from adapters.settings import Settings
 from adapters.vault.vault import Sealer
 from api.accounts.asking import Asking
@@ -43,6 +44,8 @@ class Deps(Struct, frozen=True, kw_only=True):
     sealer: Sealer
     lake: LakeReader
     """Raises LakeUnavailable where there is none; the app closes it."""
+    sandbox: Sandbox
+    """Where queries of analysts run."""
     hash_key: bytes
     """The same after every restart, or a repeated request would look like another one."""
     retry_parked: RetryParked

@@ -163,7 +163,9 @@ class Problem(Struct, frozen=True):
 
 class NewKey(Struct, frozen=True):
     name: Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[ -~]*$(?!\n)")]
-    scopes: Annotated[list[Literal["read", "trade", "admin"]], Meta(min_length=1, max_length=3)]
+    scopes: Annotated[
+        list[Literal["read", "trade", "admin", "analyse"]], Meta(min_length=1, max_length=4)
+    ]
     expires_at: Time | None = None
 
 

@@ -17,6 +17,7 @@ from psycopg_pool import AsyncConnectionPool
 from adapters import collector
 from adapters.lake.attach import place_for_reading
 from adapters.lake.reading import LakeReader
+from adapters.lake.sandbox import sandbox_of
 from adapters.master_key import master_key
 from adapters.postgres.connect import API_WRITER_OPTIONS, READER_OPTIONS
 from adapters.postgres.log import PostgresLog
@@ -139,6 +140,7 @@ def build(settings: Settings) -> Deps:
         markets=Markets(venues, [PAPER] if settings.paper_url is not None else []),
         sealer=Sealer(dsn, settings),
         lake=LakeReader(place_for_reading(settings)),
+        sandbox=sandbox_of(settings),
         hash_key=hmac.digest(master_key(settings), b"request hash", "sha256"),
         feeds=Feeds(
             venues,

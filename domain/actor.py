@@ -10,8 +10,9 @@ from msgspec import Struct
 from domain.log import Routing
 from domain.refusal import Refused
 
-SCOPES = ("read", "trade", "admin")
-"""`read` sees everything, `trade` places and cancels, `admin` manages keys and read models."""
+SCOPES = ("read", "trade", "admin", "analyse")
+"""`read` sees everything, `trade` places and cancels, `admin` manages keys and read models,
+`analyse` sends SQL to the lake."""
 KEY_ID_BYTES = 6
 """At random, told in hexadecimal."""
 

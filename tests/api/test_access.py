@@ -43,7 +43,7 @@ def test_every_route_says_its_scope(shared: Live) -> None:
     ]
     assert len(handlers) > 20
     for handler in handlers:
-        assert handler.opt["scope"] in {"read", "trade", "admin", None}, handler
+        assert handler.opt["scope"] in {"read", "trade", "admin", "analyse", None}, handler
     open_paths = {path for h in handlers if h.opt["scope"] is None for path in h.paths}
     assert open_paths == {
         *("/", "/health", "/ready", "/ready/api", "/openapi.json", "/docs", "/redoc"),

@@ -1,0 +1,1 @@
+"""SQL of analysts over the lake, and what tables it has."""
