@@ -40,6 +40,7 @@ from api.orders import routes as trading
 from api.perpetual import positions
 from api.perpetual import routes as perpetuals
 from api.portfolio import history as portfolio_history
+from api.portfolio import pnl as portfolio_pnl
 from api.portfolio import routes as portfolio
 from api.portfolio.reading import INCOMPLETE
 from api.presence import presence
@@ -105,6 +106,7 @@ _HANDLERS = (
     balances.balances,
     *portfolio.HANDLERS,
     *portfolio_history.HANDLERS,
+    portfolio_pnl.profit_and_loss,
     analytics.query,
     analytics.tables,
     accounts.list_accounts,
@@ -186,6 +188,7 @@ def _state(deps: Deps) -> State:
                 "trades": Listing("trades", "newest", cursors),
                 "positions": Listing("positions", "active", cursors, positions.BESIDE),
                 "funding": Listing("funding", "newest", cursors),
+                "pnl": Listing("pnl", "active", cursors),
             },
             "metrics": metrics,
             "quotes": quotes,

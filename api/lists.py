@@ -6,7 +6,7 @@ two seconds old, because counting costs more than the page.
 
 import time
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
 
@@ -24,6 +24,8 @@ from api.reply import Reply
 from projections import queries
 
 Order = Literal["newest", "active"]
+Complete = Callable[[bytes, int, bool], Awaitable[bytes]]
+"""Given the rows, the position that they are of, and whether that is the present."""
 COUNT_MAX = 100_000
 _CHEAP_COUNT = 2_000
 _COUNT_SECONDS = 2.0
@@ -52,8 +54,13 @@ class Listing:
         self._cursors = cursors
         self._counts: OrderedDict[str, _Count] = OrderedDict()
 
-    async def page(self, request: Request[Any, Any, Any], asked: Struct) -> Reply:
-        """`asked` has limit and cursor; its other fields are filters, None when not wanted."""
+    async def page(
+        self, request: Request[Any, Any, Any], asked: Struct, complete: Complete | None = None
+    ) -> Reply:
+        """`asked` has limit and cursor; its other fields are filters, None when not wanted.
+
+        `complete` makes of the rows, a JSON list, what is shown.
+        """
         given = structs.asdict(asked)
         limit, cursor = given.pop("limit"), given.pop("cursor")
         after = pinned = None
@@ -80,7 +87,10 @@ class Listing:
             "next_cursor": following,
             "total_count": total,
         }
-        body = b'{"data":%b,"pagination":%b}' % (items.encode(), msgspec.json.encode(pagination))
+        data = items.encode()
+        if complete is not None:
+            data = await complete(data, position, moment is None)
+        body = b'{"data":%b,"pagination":%b}' % (data, msgspec.json.encode(pagination))
         return answer(body, position)
 
     async def _read_past(

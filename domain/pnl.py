@@ -159,7 +159,12 @@ def unrealised(quantity: Decimal, cost: Decimal, price: Decimal) -> Decimal:
 
 def breakeven(quantity: Decimal, cost: Decimal) -> Decimal | None:
     """The average price of what is open, to 36 digits after the point; None of nothing."""
-    return _rounded(_WIDE.divide(cost, quantity)) if quantity else None
+    return quotient(cost, quantity) if quantity else None
+
+
+def quotient(dividend: Decimal, divisor: Decimal) -> Decimal:
+    """To 36 digits after the point, half to even."""
+    return _rounded(_WIDE.divide(dividend, divisor))
 
 
 def side_of(quantity: Decimal) -> Literal["LONG", "SHORT", "FLAT"]:

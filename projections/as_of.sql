@@ -46,6 +46,21 @@ cross join lateral (
 ) as e
 limit %(events_max)s + 1
 
+-- name: fills
+-- Of some accounts' pairs (`account/connector/pair`) up to the position, in the order of the log.
+select e.notification_id, e.originator_id, e.originator_version, e.topic, e.state, e.metadata
+from (
+    select t.position
+    from trades t
+    where t.account in (select split_part(k, '/', 1) from unnest(%(streams)s::text[]) as k)
+        and t.account || '/' || t.connector || '/' || t.pair = any(%(streams)s::text[])
+        and t.position <= %(as_of)s
+    order by t.position
+    limit %(events_max)s + 1
+) as wanted
+join events e on e.notification_id = wanted.position
+order by e.notification_id
+
 -- name: changed
 -- Rows that are not any more as they were: they are folded anew.
 select key

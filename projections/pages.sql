@@ -18,7 +18,7 @@ shown as (
 )
 select
     (
-        select coalesce(min(position), 0) from read_positions
+        select read_position_of('{table}', coalesce(min(position), 0)) from read_positions
     ) as position,
     (select count(*) > %(limit)s from page) as has_more,
     (select {key} from shown order by {key} {backwards} limit 1) as last,

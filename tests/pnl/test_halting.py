@@ -16,6 +16,7 @@ import pytest
 from msgspec import structs
 
 from adapters.postgres.connect import READER_OPTIONS, connect
+from adapters.postgres.rows import CheckpointMoved
 from commands import codec
 from commands.seal import seal
 from domain.log import Metadata, Recorded
@@ -131,7 +132,7 @@ def test_it_stops_before_the_event_and_the_others_go_on(
         assert halted_now(database) == []
         assert checkpoints(database) == {**others, "pnl": len(log)}
         assert texts(database) == texts_of_pure_fold(database, log)
-        with pytest.raises(projector.store.CheckpointMoved):
+        with pytest.raises(CheckpointMoved):
             folding.step()  # It begins again, with the one that is back.
     assert catch_up(database.app_dsn) == len(log)
 

@@ -30,36 +30,41 @@ def book_of(fills: Sequence[OrderFilled], connector: str = SPOT) -> Book:
     return book
 
 
-def realised(book: Book) -> tuple[Decimal, Decimal]:
+def realised(book: Book) -> list[Decimal]:
+    """By average cost, and first in, first out."""
     assert book.fifo is not None
-    return book.average.realised, book.fifo.realised
+    return [book.average.realised, book.fifo.realised]
+
+
+def held(book: Book) -> list[Decimal]:
+    return [book.average.quantity, book.average.cost]
 
 
 def test_average_cost_and_first_in_first_out_differ_until_the_position_is_closed() -> None:
     bought = [fill("BUY", "1", "100"), fill("BUY", "1", "200")]
     book = book_of([*bought, fill("SELL", "1", "250")])
-    assert realised(book) == (100, 150)
-    assert (book.average.quantity, book.average.cost) == (1, 150)
+    assert realised(book) == [100, 150]
+    assert held(book) == [1, 150]
     assert book.fifo == Fifo((Lot(Decimal(1), Decimal(200)),), Decimal(150))
-    assert realised(book_of([*bought, fill("SELL", "1", "250"), fill("SELL", "1", "150")])) == (
+    assert realised(book_of([*bought, fill("SELL", "1", "250"), fill("SELL", "1", "150")])) == [
         100,
         100,
-    )
+    ]
 
 
 def test_a_short_earns_when_the_price_falls() -> None:
     book = book_of([fill("SELL", "2", "100"), fill("BUY", "1", "90")], PERPETUAL)
-    assert realised(book) == (10, 10)
-    assert (book.average.quantity, book.average.cost) == (-1, -100)
+    assert realised(book) == [10, 10]
+    assert held(book) == [-1, -100]
     assert pnl.unrealised(book.average.quantity, book.average.cost, Decimal(70)) == 30
-    assert pnl.breakeven(book.average.quantity, book.average.cost) == 100
+    assert pnl.breakeven(*held(book)) == 100
     assert pnl.side_of(book.average.quantity) == "SHORT"
 
 
 def test_one_fill_may_close_a_long_and_open_a_short_at_its_price() -> None:
     book = book_of([fill("BUY", "1", "100"), fill("SELL", "3", "110")])
-    assert realised(book) == (10, 10)
-    assert (book.average.quantity, book.average.cost) == (-2, -220)
+    assert realised(book) == [10, 10]
+    assert held(book) == [-2, -220]
     assert book.fifo == Fifo((Lot(Decimal(2), Decimal(110)),), Decimal(10))
 
 
@@ -70,10 +75,10 @@ def test_a_spot_fee_in_base_is_taken_out_of_what_was_bought_and_counts_once() ->
             fill("SELL", "0.999", "100", "0.0999 USDT"),
         ]
     )
-    assert (book.average.quantity, book.average.cost, book.average.realised) == (0, 0, 0)
+    assert [*held(book), book.average.realised] == [0, 0, 0]
     assert book.fees == {"BTC": Decimal("0.001"), "USDT": Decimal("0.0999")}
     assert book.fees_quote == Decimal("0.1999")
-    assert (book.bought, book.bought_notional) == (1, 100)
+    assert [book.bought, book.bought_notional] == [1, 100]
     cash = -100 + Decimal("99.9") - Decimal("0.0999")
     assert book.average.realised - book.fees_quote == cash
 

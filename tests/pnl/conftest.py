@@ -1,0 +1,3 @@
+from tests.api.conftest import seeded
+
+__all__ = ["seeded"]
