@@ -10,16 +10,17 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import msgspec
 from litestar import Request
 from msgspec import Struct
 
 from api.as_of import Moment, moment_of
+from api.deps import Deps
 from api.errors import Failure
+from api.past_portfolio import portfolio_rows, snapshot_rows
+from api.past_rows import rows_of
 from api.reading import Ask, Row, in_snapshot, row, wait_for_position
-from domain.log import Recorded
 from domain.tally import MINUTE_US
-from projections import accounts, credentials, limits, orders, queries, switches
+from projections import accounts, credentials, limits, orders, pnl, queries, switches
 from projections.projection import Projection
 
 _SQL = queries.load("as_of")
@@ -33,6 +34,8 @@ class _Folded(Struct, frozen=True):
     projection: Projection
     stream: str
     """What stands before the key of a row in the name of the stream that it comes from."""
+    events: str = "events"
+    """The query that finds what those rows are made of."""
 
 
 _FOLDED: Mapping[str, _Folded] = {
@@ -41,8 +44,10 @@ _FOLDED: Mapping[str, _Folded] = {
     "credentials": _Folded(credentials.PROJECTION, "credential-"),
     "switches": _Folded(switches.PROJECTION, "switch-"),
     "limits": _Folded(limits.PROJECTION, "limits-"),
+    "pnl": _Folded(pnl.PROJECTION, "", "fills"),
 }
 _APPENDED = frozenset({"trades", "funding"})
+_PORTFOLIO = {"portfolios": portfolio_rows, "portfolio_snapshots": snapshot_rows}
 _QUERIED = frozenset({"positions", "position_baselines", "position_looks"})
 
 
@@ -71,6 +76,18 @@ async def row_at(
     """
     deps = await wait_for_position(request)
     moment = await moment_of(request)
+    return await row_then(deps, moment, query, values, tables, conditions)
+
+
+async def row_then(
+    deps: Deps,
+    moment: Moment | None,
+    query: str,
+    values: Mapping[str, object],
+    tables: Sequence[str],
+    conditions: Sequence[str] = (),
+) -> Row | None:
+    """As `row_at`, for a route that has read more already."""
     if moment is None:
         return await row(deps.pool, query, values)
 
@@ -97,6 +114,11 @@ async def past_of(
         if table == "tallies":
             found.append(_SQL["tallies"])
             given["minute_begins"] = await _minute_begins(ask, moment)
+            continue
+        if table in _PORTFOLIO:
+            text, own = await _PORTFOLIO[table](ask, moment, narrow, values)
+            found.append(text)
+            given |= own
             continue
         if table in _QUERIED:
             found.append(_SQL[table])
@@ -127,10 +149,10 @@ async def _fold(
     if not changed:
         return "[]"
     streams = [kind.stream + key for (key,) in changed]
-    events = await ask(_SQL["events"], {**limits_of, "streams": streams})
+    events = await ask(_SQL[kind.events], {**limits_of, "streams": streams})
     if len(events) > EVENTS_MAX:
         raise _too_wide(f"{table} with more than {EVENTS_MAX} events before that have", moment)
-    return await asyncio.to_thread(_rows_of, kind.projection, events)
+    return await asyncio.to_thread(rows_of, kind.projection, events)
 
 
 async def _minute_begins(ask: Ask, moment: Moment) -> int:
@@ -138,16 +160,6 @@ async def _minute_begins(ask: Ask, moment: Moment) -> int:
     before_us = moment.at_us // MINUTE_US * MINUTE_US - 1
     ((position,),) = await ask(_SQL["by_time"], {"at_us": before_us})
     return int(position)
-
-
-def _rows_of(projection: Projection, events: Sequence[Row]) -> str:
-    """One that cannot be folded stays as its last event left it, as the read model's own does."""
-    from workers.projecting.folding import facts_of, fold_page
-
-    facts = facts_of(Recorded(*event) for event in events)
-    folding = fold_page(projection, facts, lambda _projection, _keys: {}, set())
-    present = [row for row in folding.rows.values() if row is not None]
-    return msgspec.json.encode(present).decode()
 
 
 def _too_wide(what: str, moment: Moment) -> Failure:

@@ -13,10 +13,12 @@ from typing import Any
 import msgspec
 from litestar import Request, get, post
 
+from api.as_of import Moment, moment_of
 from api.errors import invalid
 from api.http.body_and_headers import read_body
 from api.http.decoding import Body, Query
 from api.lists import to_us
+from api.past import row_then
 from api.portfolio.routes import opt
 from api.portfolio.schemas import (
     SECONDS_OF,
@@ -25,7 +27,7 @@ from api.portfolio.schemas import (
     HistoryPage,
     HistoryPagination,
 )
-from api.reading import answer, row, wait_for_position
+from api.reading import answer, wait_for_position
 from api.reply import Reply
 from projections import queries
 
@@ -36,6 +38,8 @@ _SCANNED_SECONDS_MAX = 900
 _SQL = queries.load("portfolio_snapshots")
 _TIME_MAX_US = 2**62
 _CURSOR = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2})?(\+00:00|Z)?")
+_POSITION = re.compile(r"[0-9]{0,18}")
+_OF_ACCOUNTS = queries.load("portfolios")["account_names"]
 _body, _query = Body(HistoryFilter), Query(HistoryFilter)
 _SUMMARY = "Snapshots, the last of each interval, newest first."
 
@@ -58,11 +62,15 @@ async def _history(request: Request[Any, Any, Any], asked: HistoryFilter) -> Rep
     interval = asked.interval or "5m"
     interval_us = SECONDS_OF[interval] * 1_000_000
     newest_us = _TIME_MAX_US if asked.end_time is None else to_us(asked.end_time, is_end=True)
+    pinned = None
     if asked.cursor:
-        newest_us = min(newest_us, _time_of(asked.cursor) // interval_us * interval_us - 1)
+        at_us, pinned = _place_of(asked.cursor)
+        newest_us = min(newest_us, at_us // interval_us * interval_us - 1)
     deps = await wait_for_position(request)
-    found = await row(
-        deps.pool,
+    moment = await moment_of(request, pinned)
+    found = await row_then(
+        deps,
+        moment,
         _page_of(asked, SECONDS_OF[interval]),
         {
             "account_names": asked.account_names,
@@ -73,13 +81,15 @@ async def _history(request: Request[Any, Any, Any], asked: HistoryFilter) -> Rep
             "limit": asked.limit,
             "rows_max": ROWS_MAX,
         },
+        ("portfolio_snapshots",),
+        [_OF_ACCOUNTS] if asked.account_names else [],
     )
     assert found is not None  # noqa: S101 - an aggregate always gives a row
     position, has_more, last_us, items = found
     pagination = HistoryPagination(
         asked.limit,
         has_more,
-        _iso(last_us) if has_more else None,
+        _cursor(last_us, moment) if has_more else None,
         asked.cursor or None,
         HistoryFilters(
             asked.account_names,
@@ -112,17 +122,25 @@ def _iso(at_us: int) -> str:
     return datetime.fromtimestamp(at_us // 1_000_000, UTC).isoformat()
 
 
-def _time_of(cursor: str) -> int:
-    """A plus sign that was not escaped in a query arrives as a space."""
-    text = cursor.replace(" ", "+")
+def _cursor(last_us: int, moment: Moment | None) -> str:
+    return _iso(last_us) if moment is None else f"{_iso(last_us)}@{moment.position}"
+
+
+def _place_of(cursor: str) -> tuple[int, int | None]:
+    """The time, and the position that the pages are as of.
+
+    A plus sign that was not escaped in a query arrives as a space.
+    """
+    text, _, position = cursor.replace(" ", "+").partition("@")
     found = None
-    if _CURSOR.fullmatch(text):
+    if _CURSOR.fullmatch(text) and _POSITION.fullmatch(position):
         with contextlib.suppress(ValueError):  # such as a 13th month
             found = datetime.fromisoformat(text)
     if found is None:
         expected = "This is no cursor of this list. Pass next_cursor of its last page, unchanged."
         raise invalid("value_error", ("cursor",), expected, cursor[:200])
-    return int(found.replace(tzinfo=UTC).timestamp()) * 1_000_000
+    at_us = int(found.replace(tzinfo=UTC).timestamp()) * 1_000_000
+    return at_us, int(position) if position else None
 
 
 HANDLERS = (history_by_query, history_by_body)

@@ -13,10 +13,12 @@ from litestar import Request
 from msgspec import Struct, structs
 
 from adapters.postgres.questions import Snapshot, snapshot_of
+from api.as_of import Moment, moment_of
 from api.deps import Deps
-from api.errors import RETRY_SOON, Failure
+from api.errors import RETRY_SOON, Failure, invalid
+from api.past import row_then
 from api.portfolio.schemas import Filter
-from api.reading import MIN_POSITION_SECONDS, row, rows, wait_for_position
+from api.reading import MIN_POSITION_SECONDS, rows, wait_for_position
 from projections import queries
 from projections.portfolios import PortfolioRow, silences
 
@@ -47,10 +49,14 @@ async def portfolios(
 ) -> Found:
     """Raise Failure where a fresh look was wanted and nobody could take any."""
     deps = await wait_for_position(request)
+    moment = await moment_of(request)
     failed: Mapping[str, Failure] = {}
+    if refresh and moment is not None:
+        text = "The past cannot be asked for anew; leave refresh out"
+        raise invalid("value_error", ("query", "as_of"), text)
     if refresh:
         failed = await look_again(deps, asked.account_names)
-    position, found = await stored(deps, asked.account_names)
+    position, found = await stored(deps, asked.account_names, moment)
     wanted = None if not asked.connector_names else frozenset(asked.connector_names)
     failures = {account: str(failure) for account, failure in failed.items()}
     for its in found:
@@ -61,11 +67,14 @@ async def portfolios(
     return Found(position, shown, failures)
 
 
-async def stored(deps: Deps, accounts: Sequence[str] | None) -> tuple[int, list[PortfolioRow]]:
+async def stored(
+    deps: Deps, accounts: Sequence[str] | None, moment: Moment | None = None
+) -> tuple[int, list[PortfolioRow]]:
     """The position and the rows of these accounts, or of all; raises psycopg.Error."""
     conditions = [_SQL["account_names"]] if accounts else []
     query = queries.filtered(_SQL["rows"], conditions)
-    found = await row(deps.pool, query, {"account_names": accounts})
+    values = {"account_names": accounts}
+    found = await row_then(deps, moment, query, values, ("portfolios",), conditions)
     assert found is not None  # noqa: S101 - an aggregate always gives a row
     return found[0], _decode(found[1])
 

@@ -33,7 +33,9 @@ def opt(
 ) -> Any:
     """The options of one of two twins."""
     asked = {"body" if is_post else "query": kind}
-    operation = Operation(summary, {200: answer}, is_read=True, errors=errors, **asked)
+    operation = Operation(
+        summary, {200: answer}, is_read=True, is_as_of=True, errors=errors, **asked
+    )
     return {"scope": "read", "operation": operation}
 
 

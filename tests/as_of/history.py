@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 from msgspec import Struct
 
-from domain import account, credential, funding, limits, order, position, switch
+from domain import account, credential, funding, limits, order, portfolio, position, switch
 from domain.account import AddConnector, DeleteAccount, OpenAccount
 from domain.credential import (
     DeleteCredential,
@@ -35,9 +35,11 @@ from domain.order_messages import (
     RecordUnknown,
     Side,
 )
+from domain.portfolio import ObservePortfolio, SilentVenue
 from domain.position import ComparePosition, ObserveNoPosition, ObservePosition, PositionSide
 from domain.refusal import Refused
 from domain.switch import EngageSwitch, LiftSwitch
+from tests.api.holding import NOON_US, connector
 from tests.api.live import Live
 
 ACCOUNTS = ("master_account", "alpha", "beta")
@@ -89,6 +91,16 @@ READS: tuple[Read, ...] = (
     Read("POST", "/trading/funding-payments", {}),
     Read("POST", "/trading/positions", {}),
     Read("GET", "/trading/positions", query={"limit": 1, "account_names": "alpha"}),
+    *(
+        Read("GET", f"/portfolio/{path}", query=query)
+        for path in ("state", "balances", "distribution", "accounts-distribution")
+        for query in ({}, {"account_names": "alpha"})
+    ),
+    Read("POST", "/portfolio/state", {"connector_names": ["paper"]}),
+    Read("GET", "/portfolio/history"),
+    Read("POST", "/portfolio/history", {"limit": 1, "interval": "5m"}),
+    Read("POST", "/portfolio/history", {"account_names": ["alpha"], "interval": "1h"}),
+    Read("GET", "/portfolio/history", query={"connector_names": PERPETUAL, "limit": 2}),
     Read("GET", "/trading/kill-switch"),
     Read("GET", "/accounts"),
     *(Read("GET", f"/trading/limits/{name}") for name in (*ACCOUNTS, "nobody")),
@@ -115,6 +127,7 @@ class History:
             (self._observe_order, 12),
             (self._observe_position, 4),
             (self._pay, 1),
+            (self._look, 6),
             (self._switch, 1),
             (self._limit, 1),
             (self._account, 1),
@@ -209,6 +222,23 @@ class History:
             paid_at_us,
         )
         self._do(funding.stream(name, PERPETUAL, paid_at_us), paid)
+
+    def _look(self) -> None:
+        """At what an account holds: some three times a minute, some venues silent."""
+        name = self._chance.choice(ACCOUNTS)
+        at_us = NOON_US + self._count * 20_000_000
+        told = self._chance.sample(["paper", PERPETUAL], self._chance.randint(0, 2))
+        held = tuple(
+            connector(its, at_us, {"EUR": (str(self._count), self._chance.choice(["1.1", None]))})
+            for its in told
+        )
+        silent = tuple(
+            SilentVenue(its, f"timeout {self._count}")
+            for its in ("paper", PERPETUAL)
+            if its not in told and self._chance.random() < 0.5
+        )
+        looked = ObservePortfolio(name, "USDT", "interval", at_us, held, silent)
+        self._do(portfolio.stream(name), looked)
 
     def _switch(self) -> None:
         scope = self._chance.choice([switch.ALL, *ACCOUNTS])

@@ -1,0 +1,25 @@
+"""Rows folded from events that were read, for answers about the past."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from api.reading import Row
+from domain.log import Recorded
+from projections.projection import Fact, Projection
+
+
+def facts_in(events: Sequence[Row]) -> list[tuple[str, Fact]]:
+    """Decoded, each with its tag."""
+    from workers.projecting.folding import facts_of
+
+    return facts_of(Recorded(*event) for event in events)
+
+
+def rows_of(projection: Projection, events: Sequence[Row]) -> str:
+    """As JSON. What cannot be folded is left as its last event left it, as in the read model."""
+    from workers.projecting.folding import fold_page
+
+    folding = fold_page(projection, facts_in(events), lambda _projection, _keys: {}, set())
+    present = [row for row in folding.rows.values() if row is not None]
+    return msgspec.json.encode(present).decode()
