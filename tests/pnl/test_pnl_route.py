@@ -12,13 +12,13 @@ from msgspec import structs
 from adapters.venues.port import Ticker
 from domain.account import AddConnector, OpenAccount
 from domain.order_messages import RecordFill, Side
-from projections import pnl
+from projections import PROJECTIONS, pnl
 from tests.api.holding import NOON_US, observe
 from tests.api.live import EUR_USD, Live, running
 from tests.market.scripted import ScriptedVenue
 from tests.messages import PLACE
 from tests.postgres_fixture import Database
-from workers.projecting import parked, projector
+from workers.projecting import parked
 from workers.projecting.projector import catch_up
 
 pytestmark = pytest.mark.postgres
@@ -256,7 +256,7 @@ def test_a_model_that_has_halted_is_refused_with_the_reason_and_nothing_else_is(
 
     healthy = trade(live, "BUY", "1", "100")
     poisoned = structs.replace(pnl.PROJECTION, evolve=fails)
-    projections = tuple(poisoned if p.name == "pnl" else p for p in projector.PROJECTIONS)
+    projections = tuple(poisoned if p.name == "pnl" else p for p in PROJECTIONS)
     before = live.client.get(PATH).json()
     monkeypatch.setattr(parked, "PROJECTIONS", projections)
     order = {"client_order_id": "av9", "account": MAIN}
