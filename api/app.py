@@ -40,6 +40,7 @@ from api.orders import routes as trading
 from api.perpetual import positions
 from api.perpetual import routes as perpetuals
 from api.portfolio import history as portfolio_history
+from api.portfolio import performance as portfolio_performance
 from api.portfolio import pnl as portfolio_pnl
 from api.portfolio import routes as portfolio
 from api.portfolio.reading import INCOMPLETE
@@ -106,6 +107,7 @@ _HANDLERS = (
     balances.balances,
     *portfolio.HANDLERS,
     *portfolio_history.HANDLERS,
+    *portfolio_performance.HANDLERS,
     portfolio_pnl.profit_and_loss,
     analytics.query,
     analytics.tables,

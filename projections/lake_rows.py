@@ -86,6 +86,8 @@ def holdings_of(fact: Fact) -> Iterator[LakeRow]:
     seen = fact.event
     if not isinstance(seen, PortfolioObserved):
         raise TypeError(f"A portfolio cannot come of {seen!r}.")
+    if not any(connector.tokens for connector in seen.held):
+        yield _nothing_held(fact.position, seen)
     for connector in seen.held:
         for held in connector.tokens:
             value = None if held.price is None else times(held.units, held.price)
@@ -100,6 +102,19 @@ def holdings_of(fact: Fact) -> Iterator[LakeRow]:
                     units=held.units, available=held.available, price=held.price, value=value
                 ),
             }
+
+
+def _nothing_held(position: int, seen: PortfolioObserved) -> LakeRow:
+    """A row without a token: without any row it would seem that nothing had been looked at."""
+    return {
+        "position": position,
+        "observed_at_us": seen.asked_at_us,
+        "account": seen.account,
+        "connector": "",
+        "token": "",
+        "is_carried": False,
+        **_figures(units=Decimal(0), available=Decimal(0), price=None, value=Decimal(0)),
+    }
 
 
 def payment_of(fact: Fact) -> LakeRow:

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from api.portfolio.returns import Figures
 from api.schemas import Cursor, Limit, Names, Time
 
 Interval = Literal["5m", "15m", "30m", "1h", "4h", "12h", "1d"]
@@ -164,3 +165,20 @@ class HistoryPagination(Struct, frozen=True):
 class HistoryPage(Struct, frozen=True):
     data: list[HistoryEntry]
     pagination: HistoryPagination
+
+
+class PerformancePoint(Struct, frozen=True):
+    timestamp: Annotated[str, Meta(description="Where the interval begins.")]
+    value: Annotated[float, Meta(description="At the interval's end.")]
+
+
+class Performance(Figures, frozen=True, kw_only=True):
+    """`start_time` and `end_time` are those of the series; null where there is no snapshot."""
+
+    start_time: str | None
+    end_time: str | None
+    by_account: dict[str, Figures]
+    series: list[PerformancePoint]
+    basis: str
+    unpriced: list[str]
+    """Tokens that had no price in some snapshot of the range."""

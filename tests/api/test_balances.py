@@ -1,6 +1,5 @@
 """Balances of one account: of its last snapshot, or of a new one that a worker takes."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -21,7 +20,7 @@ BINANCE = {"binance": {"BTC": ("0.000000010000000001", "60000")}}
 
 
 @pytest.fixture
-def held(live: Live) -> Iterator[Live]:
+def held(live: Live) -> Live:
     """An API whose master account has two connectors and no snapshot yet."""
     live.execute(f"account-{ACCOUNT}", AddConnector(ACCOUNT, "binance"), "add")
     live.project()

@@ -1,0 +1,113 @@
+-- How the value of accounts went, out of the lake (DuckDB). $1 and $2 are the first and the last
+-- microsecond, $3 an interval's microseconds; `{rows}` are conditions on accounts and on the position
+-- of the log that all is of, `{wanted}` one on connectors.
+
+-- The last snapshot of each interval counts; an account without one in it keeps its value, from its
+-- first snapshot in the range on. A snapshot is all rows of one position: a connector that is not
+-- in it holds nothing. Values are doubles here: an average times its count is their sum, at a
+-- quarter of what the cast of a sum costs.
+
+-- name: figures
+with snapshots as (
+    select
+        position,
+        any_value(account) as account,
+        any_value(observed_at_us) // $3 as bucket,
+        coalesce(avg(value) filter ({wanted}) * count(value) filter ({wanted}), 0)
+        + coalesce(
+            sum((exact ->> '$.value')::double) filter (exact is not null and {wanted}), 0
+        ) as value
+    from portfolio
+    where observed_at_us between $1 and $2
+        and {rows}
+    group by position
+),
+sampled as (
+    select account, bucket, arg_max(value, position) as value
+    from snapshots
+    group by account, bucket
+),
+filled as (
+    select
+        own.account,
+        grid.bucket,
+        last_value(sampled.value ignore nulls) over (
+            partition by own.account order by grid.bucket
+        ) as value
+    from (select account, min(bucket) as first from sampled group by account) as own
+    join (
+        select unnest(range(min(bucket), max(bucket) + 1)) as bucket from sampled
+    ) as grid on grid.bucket >= own.first
+    left join sampled on sampled.account = own.account and sampled.bucket = grid.bucket
+),
+total as (
+    select bucket, sum(value) as value from filled group by bucket
+),
+lines as (
+    select account, bucket, value from filled
+    union all
+    select null, bucket, value from total
+),
+steps as (
+    select
+        account,
+        bucket,
+        value,
+        lag(value) over line as former,
+        max(value) over line as peak
+    from lines
+    window line as (partition by account order by bucket rows unbounded preceding)
+),
+figures as (
+    select
+        account,
+        min(bucket) as first,
+        max(bucket) as last,
+        arg_min(value, bucket) as start_value,
+        arg_max(value, bucket) as end_value,
+        max((peak - value) / peak) filter (peak > 0) as drawdown,
+        avg(value / former - 1) filter (former > 0) as mean_return,
+        stddev_samp(value / former - 1) filter (former > 0) as deviation
+    from steps
+    group by account
+),
+unpriced as (
+    select distinct token
+    from portfolio
+    where observed_at_us between $1 and $2
+        and {rows}
+        and price is null
+        and token <> ''
+        and (exact ->> '$.price') is null
+        and {wanted}
+)
+select
+    'figures' as kind,
+    account as name,
+    first,
+    last,
+    start_value,
+    end_value,
+    drawdown,
+    mean_return,
+    deviation
+from figures
+union all
+select 'series', null, bucket, null, value, null, null, null, null
+from total
+union all
+select 'unpriced', token, null, null, null, null, null, null, null
+from unpriced
+union all
+select 'position', null, position, null, null, null, null, null, null
+from checkpoints
+where projection = 'portfolio'
+
+-- name: account_names
+list_contains({value}::varchar[], account)
+
+-- name: connector_names
+list_contains({value}::varchar[], connector)
+
+-- name: as_of
+position <= {value}
