@@ -8,6 +8,7 @@ from typing import Any, cast
 from litestar.types import HTTPScope, Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import CloseCode
 
 SOCKET_PATHS = ("/ws/market-data", "/market-data/stream")
 """Elsewhere an upgrade is not heard: the answer is that of a plain request."""
@@ -88,6 +89,17 @@ class SocketWire(WebSocketsSansIOProtocol):
             if not self.handshake_complete:
                 self.transport.write(_TOO_LARGE)
             self.transport.close()
+
+    def send_receive_event_to_app(self) -> None:
+        """A text that is none is the client's fault: it is told so, and no traceback is logged."""
+        if self.curr_msg_data_type == "text" and not self.close_sent:
+            try:
+                b"".join(self.frames).decode()
+            except UnicodeDecodeError:
+                self.conn.send_close(CloseCode.INVALID_DATA)
+                self.handle_parser_exception()
+                return
+        super().send_receive_event_to_app()
 
     async def run_asgi(self) -> None:
         extensions = cast("dict[str, Any]", self.scope.setdefault("extensions", {}))

@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import logging
 from typing import Any
 
 import pytest
+from aiohttp import WSMsgType
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -53,3 +55,16 @@ def test_every_message_gets_one_answer(served: Served, messages: list[Any]) -> N
 
     asyncio.run(scenario())
     assert all(feed.pair == PAIR for feed in served.deps.feeds.of() if feed.is_fresh)
+
+
+def test_a_text_that_is_none_closes_the_connection_and_says_so_without_a_traceback(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario() -> None:
+        async with connected(served) as raw:
+            await raw.socket.send_frame(b'{"action": "ping\xff"}', WSMsgType.TEXT)
+            assert await raw.closed() == 1007
+
+    with caplog.at_level(logging.INFO):
+        asyncio.run(scenario())
+    assert not [record for record in caplog.records if record.exc_info]
