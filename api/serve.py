@@ -2,6 +2,7 @@
 
 import asyncio
 import hmac
+import os
 import socket
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -103,7 +104,10 @@ class Server(uvicorn.Server):
         if self._ready_file is not None and self.started:
             port = self.servers[0].sockets[0].getsockname()[1]
             draft = self._ready_file.with_suffix(".new")
-            draft.write_text(str(port))
+            with os.fdopen(
+                os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w"
+            ) as file:
+                file.write(str(port))
             draft.replace(self._ready_file)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

@@ -89,6 +89,7 @@ def test_run_listens_says_so_and_stops_in_good_order(
             assert process.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.01)
+        assert ready.stat().st_mode & 0o777 == 0o600
         url = f"http://127.0.0.1:{ready.read_text()}"
         assert httpx.get(url).headers.get("Server") is None
         answer = httpx.post(f"{url}/trading/orders", json=dict(ORDER), auth=(USER, PASSWORD))

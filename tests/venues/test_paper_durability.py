@@ -185,6 +185,14 @@ def test_a_ledger_belongs_to_one_process(tmp_path: Path) -> None:
     assert "belongs to a running venue" in second.stderr
 
 
+def test_a_ledger_is_read_by_nobody_else(tmp_path: Path) -> None:
+    (tmp_path / "venue.sqlite").touch(0o644)
+    with running(tmp_path):
+        made = list(tmp_path.glob("venue.sqlite*"))
+        assert len(made) > 1
+        assert {file.stat().st_mode & 0o777 for file in made} == {0o600}
+
+
 def test_a_ledger_that_cannot_be_written_ends_the_venue(tmp_path: Path) -> None:
     async def scenario(process: PaperProcess) -> None:
         venue = process.venue(ACCOUNT)

@@ -6,6 +6,7 @@ the kernel. One process per file: a lock file beside it makes a second one fail.
 """
 
 import fcntl
+import os
 import sqlite3
 from collections.abc import Sequence
 from decimal import Decimal
@@ -40,7 +41,7 @@ class Ledger:
     """Two connections: `commit` writes, from one thread; everything else reads what is durable."""
 
     def __init__(self, file: Path) -> None:
-        self._lock = file.with_name(file.name + ".lock").open("w", encoding="utf-8")
+        self._lock = os.fdopen(_for_us_alone(file.with_name(file.name + ".lock")), "r+b")
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -48,6 +49,7 @@ class Ledger:
             raise SystemExit(
                 f"{file} belongs to a running venue. Stop it, or name another file."
             ) from None
+        os.close(_for_us_alone(file))
         self._writer = _connect(file)
         self._writer.executescript(_SQL["schema"])
         self._reader = _connect(file)
@@ -129,6 +131,13 @@ class Ledger:
             table: [dict(row) for row in self._reader.execute(_SQL[f"all_{table}"])]
             for table in ("orders", "trades", "requests", "balances")
         }
+
+
+def _for_us_alone(file: Path) -> int:
+    """Open it with the mode 0600, also where it has another; SQLite's files beside it follow."""
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    os.fchmod(descriptor, 0o600)
+    return descriptor
 
 
 def _connect(file: Path) -> sqlite3.Connection:
