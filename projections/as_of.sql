@@ -112,7 +112,19 @@ positions as not materialized (
         from subjects s
         where s.subject is not null
     )
-    select last.*, opened.position as created_position
+    select
+        s.subject as key,
+        last.account,
+        last.connector,
+        last.pair,
+        last.side,
+        last.quantity,
+        last.entry_price,
+        last.unrealized_pnl,
+        last.leverage,
+        last.observed_at_us,
+        opened.position as created_position,
+        last.position
     from subjects s
     cross join lateral (
         select *

@@ -43,6 +43,8 @@ from tests.api.holding import NOON_US, connector
 from tests.api.live import Live
 
 ACCOUNTS = ("master_account", "alpha", "beta")
+OPENED = (*ACCOUNTS[1:], "gamma")
+"""Opened and deleted again; nothing is traded as gamma, so nothing is in the way of that."""
 PAIRS = ("EUR-USD", "BTC-USD")
 PERPETUAL = "binance_perpetual"
 PRESENT = re.compile(rb'"(next_cursor|unknown_seconds|orders_this_minute)" ?: ?("[^"]*"|[0-9.]+)')
@@ -123,14 +125,14 @@ class History:
 
     def step(self) -> None:
         kinds: list[tuple[Callable[[], None], int]] = [
-            (self._place, 4),
-            (self._observe_order, 12),
+            (self._place, 8),
+            (self._observe_order, 16),
             (self._observe_position, 4),
             (self._pay, 1),
             (self._look, 6),
             (self._switch, 1),
             (self._limit, 1),
-            (self._account, 1),
+            (self._account, 2),
             (self._credential, 2),
         ]
         (kind,) = self._chance.choices([k for k, _ in kinds], [weight for _, weight in kinds])
@@ -225,7 +227,7 @@ class History:
 
     def _look(self) -> None:
         """At what an account holds: some three times a minute, some venues silent."""
-        name = self._chance.choice(ACCOUNTS)
+        name = self._chance.choice((*ACCOUNTS, "gamma"))
         at_us = NOON_US + self._count * 20_000_000
         told = self._chance.sample(["paper", PERPETUAL], self._chance.randint(0, 2))
         held = tuple(
@@ -242,8 +244,10 @@ class History:
 
     def _switch(self) -> None:
         scope = self._chance.choice([switch.ALL, *ACCOUNTS])
-        kind = EngageSwitch if self._chance.random() < 0.3 else LiftSwitch
+        kind = EngageSwitch if self._chance.random() < 0.4 else LiftSwitch
         self._do(switch.stream(scope), kind(scope, f"reason {self._count}"))
+        if scope == switch.ALL:
+            self._do(switch.stream(scope), LiftSwitch(scope, "on"))
 
     def _limit(self) -> None:
         name = self._chance.choice(ACCOUNTS)
@@ -251,8 +255,8 @@ class History:
         self._do(limits.stream(name), SetLimits(name, worth, self._chance.choice([None, 50]), None))
 
     def _account(self) -> None:
-        name = self._chance.choice(ACCOUNTS[1:])
-        if self._chance.random() < 0.4:
+        name = self._chance.choice(OPENED)
+        if self._chance.random() < 0.5:
             self._do(account.stream(name), DeleteAccount(name))
         else:
             self._do(account.stream(name), OpenAccount(name))

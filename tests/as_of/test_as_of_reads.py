@@ -6,8 +6,8 @@ from tests.api.live import Live
 from tests.as_of.history import READS, History, shown
 
 pytestmark = pytest.mark.postgres
-ROUNDS = 30
-STEPS = 3
+ROUNDS = 24
+STEPS = 10
 
 
 @pytest.mark.parametrize("seed", range(2))
