@@ -153,22 +153,31 @@ def migrate() -> None:
 
 @app.command()
 def rebuild(
-    name: Annotated[str, typer.Argument(help="A read model's name, or tallies.")] = "",
+    name: Annotated[
+        str, typer.Argument(help="A read model's name, tallies, or trades_lake, ...")
+    ] = "",
     every: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
 ) -> None:
-    """Build read models again from position 0 and swap them in; count tallies again."""
-    from workers.running.database import database
+    """Build read models and the lake's tables from position 0, swap them in; count tallies."""
+    from adapters.lake.attach import place_for_writing
+    from workers.running.database import database, settled
     from workers.tools.rebuilding import NAMES
     from workers.tools.rebuilding import rebuild as run
 
     chosen = [one for one in NAMES if every or one == name]
     if not chosen:
         raise typer.BadParameter(f"{name!r} is none of {', '.join(NAMES)}; or --all")
-    with database(_settings()) as dsns:
+    settings = _settings()
+    with database(settings) as dsns:
+        lake = place_for_writing(settled(settings, dsns))
         for one in chosen:
             with bar(err, one) as shown:
                 task = shown.add_task("")
-                text = run(dsns, one, lambda at, head: shown.update(task, completed=at, total=head))  # noqa: B023
+
+                def show(at: int, head: int) -> None:
+                    shown.update(task, completed=at, total=head)  # noqa: B023
+
+                text = run(dsns, one, show, lake)
             err.print(text)
 
 

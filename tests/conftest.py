@@ -6,6 +6,7 @@ import sys
 from tests import seeds
 from tests.doubles.binance_process import binance_double
 from tests.kafka_broker import kafka, own_kafka
+from tests.lakes import lake, make_lake
 from tests.postgres_fixture import cluster, database
 from tests.stores import migrated, opened, shared
 
@@ -14,6 +15,8 @@ __all__ = [
     "cluster",
     "database",
     "kafka",
+    "lake",
+    "make_lake",
     "migrated",
     "opened",
     "own_kafka",

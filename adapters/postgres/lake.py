@@ -17,7 +17,7 @@ from psycopg.rows import tuple_row
 from adapters.postgres.connect import PROJECTOR_OPTIONS
 from domain.log import Recorded
 
-SILENT_MS = 30_000
+SILENT_MS = 10_000
 OPTIONS = f"{PROJECTOR_OPTIONS} -c idle_session_timeout={SILENT_MS}"
 _TURN = 0x6C616B65  # "lake"
 _HISTORY = """
@@ -52,6 +52,14 @@ def turn(session: psycopg.Connection[Any]) -> Iterator[None]:
     finally:
         if not session.closed:
             session.execute("select pg_advisory_unlock(%s)", (_TURN,))
+
+
+def try_rebuilding(session: psycopg.Connection[Any], table: str) -> bool:
+    """Be the only one who rebuilds this table, for as long as the session lives."""
+    row = session.execute(
+        "select pg_try_advisory_lock(%s, hashtext(%s))", (_TURN, table)
+    ).fetchone()
+    return bool(row and row[0])
 
 
 def read_history(

@@ -21,6 +21,8 @@ class Folding:
     def __init__(self, history: History) -> None:
         self._history = history
         self._orders: OrderedDict[str, OrderRow] = OrderedDict()
+        self._remembered_at = 0
+        """Who folds on from elsewhere must forget: another worker was there in between."""
 
     def fold(self, page: Iterable[Recorded], floors: Mapping[str, int]) -> dict[str, list[LakeRow]]:
         """Rows by table; `floors` names the tables to fold, each with the position it stands at.
@@ -31,7 +33,10 @@ class Folding:
         facts = facts_of(page)
         rows: dict[str, list[LakeRow]] = {name: [] for name in floors}
         if "orders" in floors:
+            if floors["orders"] != self._remembered_at:
+                self.forget()
             self._recall(facts, floors["orders"])
+            self._remembered_at = max([floors["orders"], *(fact.position for _, fact in facts)])
         for tag, fact in facts:
             for name, floor in floors.items():
                 if tag in lake_rows.TAGS[name] and fact.position > floor:

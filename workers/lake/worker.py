@@ -21,6 +21,7 @@ from adapters.postgres.log import CHANNEL
 from adapters.postgres.relays import load_head, read_page
 from adapters.settings import Settings
 from commands.crashpoint import crashpoint
+from workers.lake.chores import Chores
 from workers.lake.folding import Folding
 from workers.lake.keeping import Keeping
 from workers.lake.writing import CheckpointMoved, LakeWriter, Moved
@@ -53,7 +54,7 @@ def follow(settings: Settings, dsn: str, pulse: Pulse, stopping: threading.Event
     while not stopping.is_set():
         try:
             with contextlib.closing(LakeWriter(place)) as writer:
-                _Run(dsn, writer, pulse, stopping).run()
+                _Run(settings, dsn, writer, pulse, stopping).run()
         except CheckpointMoved as error:
             _log.warning("%s", error)
         except duckdb.Error as error:
@@ -63,7 +64,14 @@ def follow(settings: Settings, dsn: str, pulse: Pulse, stopping: threading.Event
 class Batches:
     """One batch after another, each in a turn of its own."""
 
-    def __init__(self, session: psycopg.Connection[Any], writer: LakeWriter) -> None:
+    def __init__(
+        self,
+        session: psycopg.Connection[Any],
+        writer: LakeWriter,
+        *,
+        page_events: int = PAGE_EVENTS,
+    ) -> None:
+        self._page_events = page_events
         self._session = session
         self._writer = writer
         self._folding = Folding(lambda streams, until: store.read_history(session, streams, until))
@@ -95,7 +103,7 @@ class Batches:
     def _fold(self, checkpoints: dict[str, int]) -> int:
         floors = {name: checkpoints[name] for name in FOLDED}
         self.position = min(floors.values())
-        page = read_page(self._session, self.position, PAGE_EVENTS, PAGE_BYTES)
+        page = read_page(self._session, self.position, self._page_events, PAGE_BYTES)
         if not page:
             return 0
         rows = self._folding.fold(page, floors)
@@ -123,7 +131,7 @@ class Batches:
                 _log.error("The lake does not take entry %s of its spool: %s", entry.id, reason)
                 store.refuse_spooled(self._session, entry.id, reason)
             else:
-                rows.setdefault(entry.table, []).extend(entry.rows)
+                rows.setdefault(entry.table, []).extend(_whole(entry))
         self._save_spooled(taken, rows, checkpoint)
         crashpoint("lake-before-drop")
         store.drop_spooled(self._session, taken[-1].id)
@@ -144,10 +152,16 @@ class Batches:
                 return
             for entry in taken:
                 if not _refusal(entry):
-                    self._save_spooled([entry], {entry.table: entry.rows}, checkpoint)
+                    self._save_spooled([entry], {entry.table: _whole(entry)}, checkpoint)
                     checkpoint = self._writer.checkpoints()[SPOOL]
             return
         self.rows += sum(map(len, rows.values()))
+
+
+def _whole(entry: store.Spooled) -> list[dict[str, Any]]:
+    """A column that was left out is null."""
+    empty = dict.fromkeys(TABLES[entry.table])
+    return [{**empty, **row} for row in entry.rows]
 
 
 def _refusal(entry: store.Spooled) -> str:
@@ -162,8 +176,14 @@ class _Run:
     """From one start to the next."""
 
     def __init__(
-        self, dsn: str, writer: LakeWriter, pulse: Pulse, stopping: threading.Event
+        self,
+        settings: Settings,
+        dsn: str,
+        writer: LakeWriter,
+        pulse: Pulse,
+        stopping: threading.Event,
     ) -> None:
+        self._settings = settings
         self._dsn = dsn
         self._writer = writer
         self._pulse = pulse
@@ -176,11 +196,14 @@ class _Run:
         ):
             wake.execute(f"listen {CHANNEL}")
             batches = Batches(session, self._writer)
-            keeping = Keeping(self._writer, lambda: self._beat(batches))
+            keeping = Keeping(self._writer, lambda: self._keep_turn(session, batches))
+            chores = Chores(self._settings, session, self._writer)
             while not self._stopping.is_set():
                 began_at = time.monotonic()
                 is_new = batches.is_anything_new()
                 taken = self._in_turn(session, batches.step) if is_new else 0
+                if not taken and chores.is_due():
+                    taken = self._in_turn(session, chores.step)
                 if keeping.is_due():
                     self._in_turn(session, keeping.keep)
                 self._beat(batches)
@@ -196,6 +219,11 @@ class _Run:
         except psycopg.errors.LockNotAvailable:
             self._pulse.beat("standby")
             return 0
+
+    def _keep_turn(self, session: psycopg.Connection[Any], batches: Batches) -> None:
+        """While something takes long: the server must not take us for frozen."""
+        session.execute("select 1")
+        self._beat(batches)
 
     def _beat(self, batches: Batches) -> None:
         detail = {"lake_rows": batches.rows}

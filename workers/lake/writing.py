@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 READER = "aviary_lake_reader"
 Rows = Mapping[str, Sequence[Mapping[str, Any]]]
-"""By table; a column that is left out is NULL, figures and times are text or whole numbers."""
+"""By table; every column is there, figures as text, bytes as hexadecimal digits."""
 
 
 class CheckpointMoved(Exception):  # noqa: N818 - says what is so
