@@ -1,11 +1,11 @@
-"""Every method of four routers of the client, unmodified, through three connectors."""
+"""Every method of five routers of the client, unmodified, through three connectors."""
 
 import inspect
 
 import pytest
 from hummingbot_api_client import routers
 
-from tests.client import scenes_accounts, scenes_market, scenes_trading
+from tests.client import scenes_accounts, scenes_market, scenes_portfolio, scenes_trading
 from tests.client.stand import Ground, Play, Scene, Stand
 
 pytestmark = pytest.mark.postgres
@@ -14,12 +14,14 @@ SCENES: dict[str, Scene] = {
     **scenes_accounts.SCENES,
     **scenes_trading.SCENES,
     **scenes_market.SCENES,
+    **scenes_portfolio.SCENES,
 }
 ROUTERS = {
     "accounts": routers.AccountsRouter,
     "connectors": routers.ConnectorsRouter,
     "trading": routers.TradingRouter,
     "market_data": routers.MarketDataRouter,
+    "portfolio": routers.PortfolioRouter,
 }
 ELSEWHERE = {
     "accounts.add_gateway_wallet": "the gateway is not served yet",
