@@ -129,12 +129,21 @@ def park(connection: psycopg.Connection[Any], entries: Sequence[tuple[str, str, 
 
 
 def halt(connection: psycopg.Connection[Any], name: str, position: int, error: str) -> None:
-    """Note where a read model stops; again where it stops elsewhere now."""
+    """Note where a read model stops."""
     connection.execute(
-        """insert into halts (projection, position, error) values (%s, %s, %s)
-        on conflict (projection) do update
-        set position = excluded.position, error = excluded.error, halted_at = now()""",
+        "insert into halts (projection, position, error) values (%s, %s, %s)",
         (name, position, error.replace("\0", "")),
+    )
+
+
+def halt_elsewhere(
+    connection: psycopg.Connection[Any], name: str, position: int, error: str
+) -> None:
+    """Note where one that has halted stops now; nothing, where somebody has let it go on since."""
+    connection.execute(
+        """update halts set position = %s, error = %s, halted_at = now()
+        where projection = %s""",
+        (position, error.replace("\0", ""), name),
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 import psycopg
 import pytest
+import typer
 from msgspec import structs
 
 from adapters.postgres.connect import READER_OPTIONS, connect
@@ -28,10 +29,12 @@ from tests.pnl.logs import Trade, requests_of, rows, some
 from tests.postgres_fixture import Database
 from tests.stores import empty
 from workers.projecting import parked, projector
-from workers.projecting.halted import HaltedModel, list_halted
+from workers.projecting.halted import HaltedModel, list_halted, retry_halted
 from workers.projecting.parked import ParkedKey, Retried, list_parked, retry_parked
 from workers.projecting.projector import Halted, Projector, catch_up
 from workers.projecting.rebuild import rebuild
+from workers.running.database import Dsns
+from workers.tools import rebuilding
 
 pytestmark = pytest.mark.postgres
 
@@ -239,3 +242,40 @@ def test_killed_while_it_halts_it_has_halted_or_not_begun_to(
     assert run(database, "retry", "") == 0
     assert halted_now(database) == []
     assert texts(database) == texts_of_pure_fold(database, log)
+
+
+@pytest.mark.usefixtures("log")
+def test_a_rebuild_by_hand_says_what_stops_it_and_fails(
+    database: Database,
+    poison: tuple[Poison, tuple[Projection, ...]],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _, projections = poison
+    named = {p.name: p for p in projections}
+    monkeypatch.setattr(rebuilding, "_BY_NAME", named)
+    dsns = Dsns(database.app_dsn, database.owner_dsn)
+    with pytest.raises(typer.Exit) as ended:
+        rebuilding.rebuild(dsns, "pnl", lambda _at, _head: None)
+    assert ended.value.exit_code == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"stops at position {BAD}: ZeroDivisionError: poison at {BAD}. Its rows" in said
+
+
+@pytest.mark.usefixtures("log")
+def test_a_retry_that_fails_does_not_stop_what_another_has_cured(
+    database: Database, poison: tuple[Poison, tuple[Projection, ...]]
+) -> None:
+    fold, projections = poison
+    catch_up(database.app_dsn, projections)
+    (poisoned,) = (p for p in projections if p.name == "pnl")
+
+    def cured_meanwhile(row: Any, fact: Fact, key: str) -> Any:
+        with psycopg.connect(database.owner_dsn) as owner:
+            owner.execute("delete from halts")
+        return fold(row, fact, key)
+
+    late = structs.replace(poisoned, evolve=cured_meanwhile)
+    ((name, error),) = retry_halted(database.app_dsn, (late,))
+    assert (name, error) == ("pnl", f"ZeroDivisionError: poison at {BAD}")
+    assert halted_now(database) == []

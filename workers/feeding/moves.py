@@ -32,6 +32,7 @@ class CannotMove(Exception):  # noqa: N818 - says what is so
 class FeedOf(Struct, frozen=True):
     projection: str
     feed: str
+    """`log`, `kafka`, or `halted` where it follows neither now."""
     position: int
     relay: str | None
     """Whose records it follows; while moving back to the log, whose it followed."""
@@ -48,7 +49,11 @@ def list_feeds(connection: psycopg.Connection[Any]) -> list[FeedOf]:
     found = connection.execute(
         """select p.projection, p.feed, p.position,
             (select min(f.relay) from feed_partitions f where f.projection = p.projection)
-        from read_positions p order by p.projection"""
+        from read_positions p
+        union all
+        select projection, 'halted', c.position, null
+        from halts h join checkpoints c using (projection)
+        order by projection"""
     )
     return [FeedOf(*row) for row in found]
 

@@ -5,7 +5,7 @@ the others wait for nothing; then it follows the log again. Where an event still
 it stops there, with all before it in its rows.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from typing import Any
 
@@ -37,7 +37,7 @@ def list_halted(connection: psycopg.Connection[Any]) -> list[HaltedModel]:
     return [HaltedModel(*row) for row in found]
 
 
-def retry_halted(dsn: str, projections: Iterator[Projection]) -> Iterator[tuple[str, str | None]]:
+def retry_halted(dsn: str, projections: Iterable[Projection]) -> Iterator[tuple[str, str | None]]:
     """Names and what still stops them; None where one goes on. Raises psycopg.Error."""
     with connect(dsn, PROJECTOR_OPTIONS, autocommit=True) as connection:
         stopped = {halted.projection for halted in list_halted(connection)}
@@ -52,7 +52,7 @@ def _retry(dsn: str, connection: psycopg.Connection[Any], projection: Projection
             while folding.step().events:
                 pass
     except Halted as error:
-        store.halt(connection, *structs.astuple(error.halt))
+        store.halt_elsewhere(connection, *structs.astuple(error.halt))
         return error.halt.error
     except store.CheckpointMoved:
         return "it is being retried or rebuilt by somebody else"
