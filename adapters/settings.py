@@ -50,6 +50,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     analytics_rows_max: int = 100_000
     analytics_bytes_max: int = 16 << 20
     analytics_memory_mb: int = 512
+    lake_export_hour: int = 2
+    candle_days: int = 30
     paper_url: str | None = None
     paper_host: str = "127.0.0.1"
     paper_token: str | None = None
@@ -124,6 +126,8 @@ _READERS: dict[str, tuple[Callable[[str], Any], bool]] = {
     "analytics_rows_max": (values.whole(1, 100_000_000), False),
     "analytics_bytes_max": (values.whole(1024, 1 << 30), False),
     "analytics_memory_mb": (values.whole(64, 1_000_000), False),
+    "lake_export_hour": (values.whole(0, 23), False),
+    "candle_days": (values.whole(1, 36_500), False),
     "paper_url": (values.http_url, False),
     "paper_host": (values.text, False),
     "paper_token": (str, True),

@@ -36,7 +36,8 @@ truncate events, receipts, leases, checkpoints, parked, orders, trades, open_eff
     relays, relay_partitions, feed_partitions, questions, accounts, credentials, vault, vault_salt,
     tallies, switches, limits, positions, position_baselines, net_fills, perpetuals, funding,
     position_looks, funding_cursors, pnl, halts, position_changes,
-    portfolios, portfolio_snapshots, candles, candle_spans, lake_spool;
+    portfolios, portfolio_snapshots, candles, candle_spans, candle_archives, lake_spool;
+update lake_exports set night_us = 0, asked = 0, is_afresh = false;
 update log_head set position = 0, seal = decode(repeat('00', 32), 'hex'), tallied = 0
 """
 

@@ -86,6 +86,11 @@ TABLES: Mapping[str, Mapping[str, str]] = {
         "low": FIGURE,
         "close": FIGURE,
         "volume": FIGURE,
+        "quote_volume": FIGURE,
+        "trades": _WHOLE,
+        "taker_base_volume": FIGURE,
+        "taker_quote_volume": FIGURE,
+        "exact": _TEXT,
     },
     "events": {
         "position": _WHOLE,

@@ -50,6 +50,21 @@ OLDEST = _ROWS.format(direction="asc")
 NEWEST = _ROWS.format(direction="desc")
 """As `OLDEST`; oldest first here too."""
 
+ARCHIVED = """
+select before_us
+from candle_archives
+where connector = %(connector)s and pair = %(pair)s and "interval" = %(interval)s
+    and before_us > %(start_us)s
+"""
+"""Before which time candles of the series may stand in the lake alone."""
+ONE_BY_ONE = """
+select start_us, open, high, low, close, volume, coalesce(quote_volume, 0), coalesce(trades, 0),
+    coalesce(taker_base_volume, 0), coalesce(taker_quote_volume, 0)
+from candles
+where connector = %(connector)s and pair = %(pair)s and "interval" = %(interval)s
+    and start_us >= %(start_us)s and start_us < %(end_us)s
+"""
+
 _LOCK = "select pg_advisory_xact_lock(hashtextextended(%(connector)s || ' ' || %(pair)s, 99))"
 
 _INSERT = """
@@ -61,6 +76,29 @@ from unnest(
     %(trades)s::bigint[], %(taker_base_volume)s::numeric[], %(taker_quote_volume)s::numeric[]
 ) as found
 on conflict do nothing
+"""
+_NUMERICS = (
+    *("open", "high", "low", "close", "volume"),
+    *("quote_volume", "taker_base_volume", "taker_quote_volume"),
+)
+# What the lake's DECIMAL(38,18) does not hold exactly is null there and a text in `exact`.
+_FITS = "({0} = round({0}, 18) and abs({0}) < 1e20)"
+_FITTING = ", ".join(
+    f"'{name}', case when {_FITS.format(name)} then {name}::text end" for name in _NUMERICS
+)
+_EXACT = ", ".join(
+    f"'{name}', case when not {_FITS.format(name)} then {name}::text end" for name in _NUMERICS
+)
+_INSERT_AND_SPOOL = f"""
+with kept as ({_INSERT} returning *)
+insert into lake_spool (lake_table, rows)
+select 'candles', jsonb_agg(jsonb_build_object(
+    'connector', connector, 'pair', pair, 'interval', "interval", 'opened_at_us', start_us,
+    'trades', trades, {_FITTING},
+    'exact', nullif(jsonb_strip_nulls(jsonb_build_object({_EXACT})), '{{}}')::text
+) order by start_us)
+from kept
+having count(*) > 0
 """
 
 _JOIN = """
@@ -89,18 +127,20 @@ Save = Callable[[Sequence[Candle], int, int], Awaitable[None]]
 
 
 @asynccontextmanager
-async def saving(dsn: str, series: Series) -> AsyncIterator[Save]:
-    """Hand out what saves a page at a time, each for good before it returns."""
+async def saving(dsn: str, series: Series, *, has_lake: bool = False) -> AsyncIterator[Save]:
+    """Hand out what saves a page at a time, each for good before it returns, and for the lake."""
+    insert = _INSERT_AND_SPOOL if has_lake else _INSERT
     async with await connect_async(dsn, _OPTIONS, autocommit=True) as connection:
 
         async def save(candles: Sequence[Candle], start_us: int, end_us: int) -> None:
-            await _save(connection, series, candles, start_us, end_us)
+            await _save(connection, insert, series, candles, start_us, end_us)
 
         yield save
 
 
 async def _save(
     connection: psycopg.AsyncConnection[Any],
+    insert: str,
     series: Series,
     candles: Sequence[Candle],
     start_us: int,
@@ -111,5 +151,5 @@ async def _save(
     async with connection.transaction():
         await connection.execute(_LOCK, own)
         if candles:
-            await connection.execute(_INSERT, {**own, **columns})
+            await connection.execute(insert.encode(), {**own, **columns})
         await connection.execute(_JOIN, {**own, "start_us": start_us, "end_us": end_us})

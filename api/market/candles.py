@@ -13,9 +13,18 @@ from weakref import WeakValueDictionary
 import msgspec
 from msgspec import Struct, structs
 
-from adapters.postgres.candles import NEWEST, OLDEST, SPANS, Series, saving
+from adapters.postgres.candles import (
+    ARCHIVED,
+    NEWEST,
+    OLDEST,
+    ONE_BY_ONE,
+    SPANS,
+    Series,
+    saving,
+)
 from adapters.venues.market_port import PublicVenue
 from adapters.venues.port import Candle
+from api.market.archived_candles import YOUNGEST_ARCHIVED_US, Old, merged
 from api.market.flights import Flights
 from api.market.history import PAGE, after, closed_before, fetch, gaps
 from api.market.intervals import LENGTHS, Length
@@ -73,12 +82,14 @@ class Candles:
         dsn: str,
         live: Live,
         now_us: Callable[[], int] = lambda: time.time_ns() // 1_000,
+        old: Old | None = None,
     ) -> None:
         self.now_us = now_us
         self._venues = venues
         self._read = read
         self._dsn = dsn
         self._live = live
+        self._old = old
         self._locks: WeakValueDictionary[Series, asyncio.Lock] = WeakValueDictionary()
         self._fetching = asyncio.Semaphore(_FETCHING_MAX)
         self._fetching_of: dict[str, asyncio.Semaphore] = {}
@@ -105,20 +116,33 @@ class Candles:
                 tail = await self._under_way(venue, series, length, reached_us, now_us)
                 tail = [c for c in tail if start_us <= c.start_us < end_us][-rows_max:]
             kept_max = rows_max - len(tail) if newest else rows_max
-            kept, text = (
-                await self._read(
-                    NEWEST if newest else OLDEST,
-                    {
-                        **structs.asdict(series),
-                        "start_us": start_us,
-                        "end_us": min(end_us, reached_us),
-                        "rows_max": kept_max,
-                    },
-                )
-            )[0]
+            kept, text = await self._kept(
+                series, start_us, min(end_us, reached_us), kept_max, newest=newest
+            )
             tail = tail[: rows_max - kept]
         parts = [part for part in (text.encode(), _encoded(tail)) if part]
         return Rows(kept + len(tail), b"[%b]" % b",".join(parts))
+
+    async def _kept(
+        self, series: Series, start_us: int, end_us: int, rows_max: int, *, newest: bool
+    ) -> tuple[int, str]:
+        """How many, and their JSON with commas between. Raises LakeUnavailable for old ones."""
+        asked = {
+            **structs.asdict(series),
+            "start_us": start_us,
+            "end_us": end_us,
+            "rows_max": rows_max,
+        }
+        archived = None
+        if self._old is not None and start_us < self.now_us() - YOUNGEST_ARCHIVED_US:
+            archived = await self._read(ARCHIVED, asked)
+        if not archived or self._old is None:
+            found = (await self._read(NEWEST if newest else OLDEST, asked))[0]
+            return int(found[0]), str(found[1])
+        before_us = min(end_us, archived[0][0])
+        old = await self._old(series, start_us, before_us)
+        young = await self._read(ONE_BY_ONE, asked)
+        return merged(old, young, rows_max, newest=newest)
 
     async def _fill(
         self,
@@ -143,7 +167,7 @@ class Candles:
                 # Another one may have fetched meanwhile what is missing here.
                 missing = gaps(await self._spans(series, start_us, end_us), start_us, wanted_us)
                 if missing:
-                    async with saving(self._dsn, series) as save:
+                    async with saving(self._dsn, series, has_lake=self._old is not None) as save:
                         for gap in missing:
                             await fetch(
                                 venue, series.pair, series.interval, length, gap, now_us, save

@@ -7,6 +7,7 @@ from msgspec import Struct
 from prometheus_client.core import Metric
 
 from api.deps import Deps
+from api.market.archived_candles import old_of
 from api.market.books import Books
 from api.market.candles import Candles
 from api.market.counting import MarketRequests
@@ -39,13 +40,18 @@ def quotes_of(deps: Deps) -> Quotes:
     async def read(query: str, parameters: Mapping[str, object]) -> list[tuple[Any, ...]]:
         return await rows(deps.pool, query, parameters)
 
+    settings = deps.settings
+    has_lake = settings.lake_reader_dsn or settings.lake_dsn
+    old = old_of(deps.lake) if has_lake else None
     tickers = Tickers(deps.venues, lambda: (name for name, _ in deps.markets.ages()))
     return Quotes(
         books=Books(deps.venues, deps.feeds.book),
         tickers=tickers,
         last=LastPrices(deps.venues),
         merged=MergedPrices(tickers),
-        candles=Candles(deps.venues, read, deps.settings.database_url or "", deps.feeds.candles),
+        candles=Candles(
+            deps.venues, read, deps.settings.database_url or "", deps.feeds.candles, old=old
+        ),
         requests=MarketRequests(),
         markets=deps.markets,
     )

@@ -1,0 +1,90 @@
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from typing import Any
+
+import psycopg
+import pytest
+from msgspec import Struct
+
+from adapters.lake.tables import TABLES
+from adapters.postgres.bootstrap import create_lake
+from adapters.postgres.embedded import EmbeddedPostgres
+from adapters.postgres.log import PostgresLog
+from commands.committer import Committer
+from tests.api.live import Live, running
+from tests.lakes import Lake, written
+from tests.postgres_fixture import Database
+from workers.lake.writing import Moved
+from workers.running.database import Dsns, migrate_for
+from workers.tools.seed import seed
+
+TRADES = 5000
+HEAD = 7777
+NAME = "lake_of_analysts"
+
+
+class Desk(Struct, frozen=True):
+    """An API with a lake that holds some trades."""
+
+    live: Live
+    lake: Lake
+
+    def ask(self, sql: str, **headers: str) -> Any:
+        return self.live.client.post("/analytics/query", json={"sql": sql}, headers=headers)
+
+
+def trade(number: int) -> dict[str, Any]:
+    quantity, price = Decimal(number) / 1000, Decimal("1.000000000000000001")
+    return dict.fromkeys(TABLES["trades"]) | {
+        "position": number,
+        "trade_id": f"t{number}",
+        "order_id": f"o{number // 2}",
+        "account": f"account{number % 3}",
+        "connector": "paper",
+        "pair": "EUR-USD",
+        "side": "BUY",
+        "quantity": str(quantity),
+        "price": str(price),
+        "fee": "0",
+        "fee_token": "USD",
+        "executed_at_us": 1_700_000_000_000_000 + number,
+    }
+
+
+@pytest.fixture(scope="module")
+def catalogue(cluster: EmbeddedPostgres) -> Iterator[Callable[[], tuple[str, str]]]:
+    with psycopg.connect(cluster.dsn("superuser", "postgres"), autocommit=True) as superuser:
+        create_lake(superuser, NAME)
+        yield lambda: (cluster.dsn("lake", NAME), cluster.dsn("lake_reader", NAME))
+        superuser.execute(f"drop database {NAME} with (force)".encode())
+
+
+@pytest.fixture(scope="module")
+def stocked(
+    catalogue: Callable[[], tuple[str, str]], tmp_path_factory: pytest.TempPathFactory
+) -> Lake:
+    owner, reader = catalogue()
+    lake = Lake(NAME, tmp_path_factory.mktemp("stocked"), owner, reader)
+    with written(lake.writing) as writer:
+        rows = [trade(number) for number in range(1, TRADES + 1)]
+        writer.save({"trades": rows}, {"trades": Moved(0, HEAD)})
+    return lake
+
+
+@pytest.fixture(scope="module")
+def log(database: Callable[..., Database]) -> Database:
+    made = database()
+    migrate_for(Dsns(made.app_dsn, made.owner_dsn))
+    store = PostgresLog(made.app_dsn)
+    committer = Committer(store)
+    seed(committer)
+    committer.close()
+    store.close()
+    return made
+
+
+@pytest.fixture(scope="module")
+def desk(stocked: Lake, log: Database) -> Iterator[Desk]:
+    bounds = {"analytics_seconds": 3.0, "analytics_rows_max": 2000, "analytics_memory_mb": 128}
+    with running(log, stocked.folder, **(stocked.changed | bounds)) as live:
+        yield Desk(live, stocked)
