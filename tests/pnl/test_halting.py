@@ -18,6 +18,7 @@ from msgspec import structs
 
 from adapters.postgres.connect import READER_OPTIONS, connect
 from adapters.postgres.rows import CheckpointMoved
+from adapters.settings import Settings
 from commands import codec
 from commands.seal import seal
 from domain.log import Metadata, Recorded
@@ -35,6 +36,7 @@ from workers.projecting.projector import Halted, Projector, catch_up
 from workers.projecting.rebuild import rebuild
 from workers.running.database import Dsns
 from workers.tools import rebuilding
+from workers.tools.checking import examine
 
 pytestmark = pytest.mark.postgres
 
@@ -260,6 +262,20 @@ def test_a_rebuild_by_hand_says_what_stops_it_and_fails(
     assert ended.value.exit_code == 1
     said = " ".join(capsys.readouterr().err.split())
     assert f"stops at position {BAD}: ZeroDivisionError: poison at {BAD}. Its rows" in said
+
+
+@pytest.mark.usefixtures("log")
+def test_the_doctor_says_which_stands_still_since_when_and_why(
+    database: Database, poison: tuple[Poison, tuple[Projection, ...]], tmp_path: Path
+) -> None:
+    catch_up(database.app_dsn, poison[1])
+    table, is_well = examine(Settings(database_url=database.app_dsn, data_dir=tmp_path))
+    what, how, well = (list(column.cells) for column in table.columns)
+    at = what.index("read model pnl")
+    assert how[at] == (
+        f"halted at position {BAD} (3 events wait): ZeroDivisionError: poison at {BAD}"
+    )
+    assert (well[at], is_well) == ("[red]no[/red]", False)
 
 
 @pytest.mark.usefixtures("log")
