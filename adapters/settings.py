@@ -82,6 +82,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     lag_max_events: int = 10000
     followers_max: int = 200
     open_orders_max: int = 10_000
+    account_update_interval: float = 5.0
     market_data_feed_timeout: float = 600.0
     market_data_cleanup_interval: float = 300.0
     feeds_max: int = 200
@@ -158,6 +159,7 @@ _READERS: dict[str, tuple[Callable[[str], Any], bool]] = {
     "lag_max_events": (values.whole(1, 1_000_000_000), False),
     "followers_max": (values.whole(0, 100_000), False),
     "open_orders_max": (values.whole(0, 1_000_000_000), False),
+    "account_update_interval": (values.number(0, 1440), False),
     "market_data_feed_timeout": (values.number(0.1, 1e9), False),
     "market_data_cleanup_interval": (values.number(0.1, 1e9), False),
     "feeds_max": (values.whole(1, 100_000), False),
@@ -171,6 +173,7 @@ _FOREIGN = (
     "kafka_bootstrap_servers",
     "cors_allow_origins",
     "cors_allow_origin_regex",
+    "account_update_interval",
     "market_data_feed_timeout",
     "market_data_cleanup_interval",
 )

@@ -97,9 +97,14 @@ def from_worker(
     correlation_id: str,
     causation_id: str | None = None,
     fence: Fence | None = None,
+    identity: str | None = None,
 ) -> Request:
-    """A worker's command: its id is its content, so seeing a thing twice is one command."""
-    digest = hashlib.sha256(msgpack.encode((name, stream, command))).digest()
+    """A worker's command: its id is its content, so seeing a thing twice is one command.
+
+    With an identity, its id is that: of all that a stream is told under it the first one counts.
+    """
+    content = (name, stream, command) if identity is None else (name, stream, identity)
+    digest = hashlib.sha256(msgpack.encode(content)).digest()
     return Request(
         command_id=digest[:COMMAND_ID_BYTES].hex(),
         actor=f"worker:{name}",

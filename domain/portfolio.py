@@ -23,8 +23,9 @@ ANSWER_US = 600_000_000
 class TokenHeld(Struct, frozen=True):
     token: str
     units: Decimal
-    """As the venue tells its balance: at a perpetual venue without the profit of open positions,
-    unless the venue itself counts that in."""
+    """As the venue tells its total. At perpetual venues this is what the venue calls a balance:
+    at Binance the margin balance, in which the profit of open positions is counted; others leave
+    that out."""
     available: Decimal
     """What orders have not bound; at a perpetual venue, what is free as margin."""
     price: Decimal | None
@@ -112,7 +113,7 @@ def decide(command: Command, state: Portfolio, of: Account) -> tuple[Event, ...]
         for its in command.silent
     )
     held = (*command.held, *_carried(command.silent, state.held))
-    if not held and not state.held and silences:
+    if not held and not state.held:
         return silences
     return (
         *silences,

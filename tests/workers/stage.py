@@ -29,7 +29,8 @@ from domain.order import Order, stream
 from domain.order_messages import PlaceOrder
 from tests.postgres_fixture import Database
 from workers.dispatching.context import Outside
-from workers.dispatching.dispatcher import Dispatcher, DispatcherLimits
+from workers.dispatching.dispatcher import Dispatcher
+from workers.dispatching.dispatcher_limits import DispatcherLimits
 from workers.projecting.following import run_projector
 from workers.running.pulse import Pulse
 from workers.tools.seed import seed

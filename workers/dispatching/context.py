@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from adapters.settings import Settings
 from adapters.venues.port import Venue
+from api.market.venues import Venues, venues_of
 from domain.log import Fence
 from workers.dispatching.desk import Desk
 from workers.dispatching.recording import Recorder
@@ -25,6 +26,8 @@ class Outside(Struct, frozen=True):
     make_venue: MakeVenue
     open_secret: OpenSecret
     settings: Settings = Settings()
+    make_public_venues: Callable[[Settings], Venues] = venues_of
+    """Of what anybody may ask, for prices; whoever calls it closes them."""
 
 
 class Context(Struct, frozen=True, kw_only=True):

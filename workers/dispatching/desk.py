@@ -62,6 +62,8 @@ class Desk:
         self._pause_seconds = 0.0
         self.filled: OrderedDict[str, Decimal] = OrderedDict()
         """What the log holds of our orders' fills, as far as this process has recorded it."""
+        self.unseen_fill_at: float | None = None
+        """Monotonic seconds of the first fill since the account was last looked at as a whole."""
         self._accepted: OrderedDict[str, None] = OrderedDict()
         self._trades: OrderedDict[str, None] = OrderedDict()
         """Recorded by this process: the same trade seen again costs nothing."""
@@ -177,6 +179,8 @@ class Desk:
         if outcome.events:
             remember(self.filled, name, plus(self.filled.get(name, ZERO), trade.quantity))
             self.counts["fills"] += 1
+            if self.unseen_fill_at is None:
+                self.unseen_fill_at = time.monotonic()
             self.on_change()
 
     async def record_trades_of(self, pair: str, client_order_id: str) -> int:

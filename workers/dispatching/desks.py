@@ -82,6 +82,13 @@ class Desks:
         """The desks whose accounts are ours now."""
         return {place: desk for place, desk in self.open.items() if place[0] in self.leases}
 
+    def of(self, account: str) -> list[Desk]:
+        return [desk for (name, _), desk in self.open.items() if name == account]
+
+    def accounts(self) -> set[str]:
+        """Those that are ours and have a connector."""
+        return {account for account, _ in self._standing} & self.leases.keys()
+
     def doubt(self) -> None:
         """A lease was lost: take it again soon, or learn that it is another's."""
         self._leased_at = 0.0

@@ -22,11 +22,12 @@ from adapters.venues.port import VenueRefused, VenueUnreachable
 from commands.committer import Committer
 from commands.request import LeaseLost
 from projections.effect import EffectRow
-from workers.dispatching import answering, effects, sending
+from workers.dispatching import beside, effects, sending
 from workers.dispatching.attending import Attendant
 from workers.dispatching.context import Context, Outside
 from workers.dispatching.desk import Desk
 from workers.dispatching.desks import Desks, shut
+from workers.dispatching.dispatcher_limits import DispatcherLimits
 from workers.dispatching.effects import Place
 from workers.dispatching.handlers import HANDLERS, NEED_NO_DESK
 from workers.dispatching.naming import Names
@@ -39,19 +40,6 @@ _log = logging.getLogger(__name__)
 SETTLED_SECONDS = 10.0
 ROUND_SECONDS = 0.01
 """Rounds come no faster, so that what falls due together is fetched together."""
-
-
-class DispatcherLimits(Struct, frozen=True):
-    window_seconds: float = 5.0
-    lease_seconds: float = 10.0
-    in_flight_max: int = 64
-    """Effects of one desk that are acted upon at once."""
-    retrying_max: int = 256
-    """With so many of its effects waiting to be tried again, a desk sends no new orders."""
-    funding_seconds: float = 3600.0
-    """Between two looks for funding payments."""
-    retry_first_seconds: float = 0.5
-    retry_max_seconds: float = 30.0
 
 
 class Retry(Struct, frozen=True):
@@ -107,14 +95,14 @@ class Dispatcher:
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
-                beside = [
+                others = [
                     tasks.create_task(self._listen_for_effects()),
-                    tasks.create_task(answering.run(self._dsn, self._desks.ours, self._holder)),
+                    tasks.create_task(self._beside()),
                 ]
                 while not stopping.is_set():
                     await self._round()
                 await self._drain()
-                for task in (*beside, *self._desks.opening, *self._acting.values()):
+                for task in (*others, *self._desks.opening, *self._acting.values()):
                     task.cancel()
                 await asyncio.gather(*(shut(desk) for desk in self._desks.open.values()))
         finally:
@@ -127,6 +115,10 @@ class Dispatcher:
 
     async def _attend(self, desk: Desk) -> None:
         await Attendant(desk, self._side, self._limits.funding_seconds).run()
+
+    async def _beside(self) -> None:
+        shared = (self._desks, self._recorder, self._side, self._outside)
+        await beside.run(self._dsn, self._holder, *shared, self._limits.portfolio_seconds)
 
     async def _drain(self) -> None:
         for key in self._interruptible:

@@ -54,18 +54,21 @@ from places
 # As `credential.may_trade` says: a credential in force, or a connector that came with the account
 # and was not taken away since.
 _STANDING = """
-select c.account, c.connector, c.secret_id
+select c.account, c.connector, c.secret_id, coalesce(c.accepted_at_us, 0)
 from credentials c
 join accounts a on a.key = c.account and a.generation = c.generation
 where a.is_open and c.is_active
 union all
-select a.key, given.connector, ''
+select a.key, given.connector, '', 0
 from accounts a
 cross join lateral jsonb_array_elements_text(a.connectors) as given (connector)
 left join credentials c
     on c.account = a.key and c.connector = given.connector and c.generation = a.generation
 where a.is_open and (c.key is null or not (c.is_active or c.is_deleted))
 """
+_STANDING_OF = (
+    f"select * from ({_STANDING}) as s (account, connector, secret_id) where account = %s"
+)
 # Orders are never `new` here: these are the few other rows, which have an index of their own.
 _DUE_ANYWHERE = """
 select row_to_json(t)::text
@@ -98,7 +101,15 @@ async def owing(
 async def standing(connection: psycopg.AsyncConnection[Any]) -> dict[Place, str]:
     """Where there may be trading, and the id of the secret to do it with; empty where none is."""
     found = await connection.execute(_STANDING)
-    return {(account, connector): secret_id async for account, connector, secret_id in found}
+    return {(account, connector): secret_id async for account, connector, secret_id, _ in found}
+
+
+async def standing_of(
+    connection: psycopg.AsyncConnection[Any], account: str
+) -> dict[str, tuple[str, int]]:
+    """An account's connectors: the id of the secret, and since when it has been in force."""
+    found = await connection.execute(_STANDING_OF, (account,))
+    return {connector: (secret_id, since_us) async for _, connector, secret_id, since_us in found}
 
 
 async def due_anywhere(

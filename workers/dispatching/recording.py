@@ -30,6 +30,7 @@ class Recorder:
         correlation_id: str,
         causation_id: str | None = None,
         fence: Fence | None = None,
+        identity: str | None = None,
     ) -> Outcome:
         """Record, for as long as it takes. Raises LeaseLost, with nothing recorded, by the fence.
 
@@ -42,6 +43,7 @@ class Recorder:
             correlation_id=correlation_id,
             causation_id=causation_id,
             fence=fence,
+            identity=identity,
         )
         pause_seconds = 0.05
         while True:

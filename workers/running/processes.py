@@ -11,7 +11,8 @@ from adapters.vault.vault import Vault
 from adapters.venues.registry import private_venue
 from commands.committer import Committer, Limits
 from workers.dispatching.context import Outside
-from workers.dispatching.dispatcher import Dispatcher, DispatcherLimits
+from workers.dispatching.dispatcher import Dispatcher
+from workers.dispatching.dispatcher_limits import DispatcherLimits
 from workers.dispatching.sweeping import SETTLED_SECONDS, SWEEP_SECONDS, sweep
 from workers.projecting.following import run_projector
 from workers.running.pulse import Pulse
@@ -74,6 +75,7 @@ def _workers(
         window_seconds=settings.send_window_seconds,
         lease_seconds=settings.lease_seconds,
         funding_seconds=settings.funding_seconds,
+        portfolio_seconds=60 * settings.account_update_interval,
     )
 
     async def dispatch(pulse: Pulse, stopping: asyncio.Event) -> None:
