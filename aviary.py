@@ -12,6 +12,7 @@ import typer
 from adapters.settings import Settings, load
 from adapters.values import BadSetting
 from workers.feeding import commands as feed_commands
+from workers.lake import commands as lake_commands
 from workers.running import names
 from workers.tools import vault
 from workers.tools.schema_app import schema
@@ -28,8 +29,7 @@ app.add_typer(schema, name="schema")
 out = Screen()
 err = Screen(stderr=True)
 
-EXIT_BROKEN = 1
-EXIT_UNREADABLE = 2
+EXIT_BROKEN, EXIT_UNREADABLE = 1, 2
 
 
 def main() -> None:
@@ -282,8 +282,8 @@ def health(
     raise typer.Exit(0 if is_well else EXIT_BROKEN)
 
 
-app.add_typer(feed_commands.group(_settings), name="feed")
-app.add_typer(vault.group(_settings), name="vault")
+for part, group in (("feed", feed_commands), ("lake", lake_commands), ("vault", vault)):
+    app.add_typer(group.group(_settings), name=part)
 
 
 @app.command()

@@ -83,7 +83,7 @@ def export_page(session: psycopg.Connection[Any], writer: LakeWriter) -> tuple[i
     wanted = store.read_wanted(session)
     at = writer.checkpoints()[EVENTS]
     if wanted.is_afresh:
-        _begin_afresh(writer, at)
+        _empty(writer, EVENTS, {EVENTS: Moved(at, 0)})
         store.started_afresh(session)
         at = 0
     head = load_head(session)
@@ -155,14 +155,25 @@ def night_before(now: float, hour: int) -> int:
     return seconds * _MICROSECONDS
 
 
-def _begin_afresh(writer: LakeWriter, at: int) -> None:
+def forget_candles(session: psycopg.Connection[Any], writer: LakeWriter) -> None:
+    """Empty the lake's candles, and let what it alone had be fetched from venues again.
+
+    Postgres first: killed between the two, the lake has rows that nobody asks it for.
+    """
+    spooled = writer.checkpoints()[SPOOL]
+    store.forget_archives(session)
+    crashpoint("lake-candles-forgotten")
+    _empty(writer, "candles", {SPOOL: Moved(spooled, spooled)})
+
+
+def _empty(writer: LakeWriter, table: str, moved: Mapping[str, Moved]) -> None:
     """Neither reads nor needs the old table's files."""
     connection = writer.connection
     connection.execute("begin")
     try:
-        connection.execute(f"drop table {EVENTS}")
-        connection.execute(definition(EVENTS, TABLES[EVENTS]))
-        move(connection, {EVENTS: Moved(at, 0)})
+        connection.execute(f"drop table {table}")
+        connection.execute(definition(table, TABLES[table]))
+        move(connection, moved)
     except BaseException:
         connection.execute("rollback")
         raise
