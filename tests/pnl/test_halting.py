@@ -227,12 +227,18 @@ def run(database: Database, what: str, crash: str) -> int:
 
 
 @pytest.mark.faults
-@pytest.mark.parametrize("point", ["halt", "rows", "checkpoint", "commit"])
+@pytest.mark.parametrize(
+    "point",
+    [
+        "halting-after-note",
+        *(f"projector-after-{step}" for step in ("rows", "checkpoint", "commit")),
+    ],
+)
 def test_killed_while_it_halts_it_has_halted_or_not_begun_to(
     database: Database, log: list[Recorded], point: str
 ) -> None:
-    assert run(database, "follow", f"projector-after-{point}:1") == -signal.SIGKILL
-    has_committed = point == "commit"
+    assert run(database, "follow", f"{point}:1") == -signal.SIGKILL
+    has_committed = point == "projector-after-commit"
     assert [model.position for model in halted_now(database)] == [BAD] * has_committed
     assert [row["trades"] for row in rows(database).values()] == [1] * has_committed
     assert run(database, "follow", "") == 0

@@ -136,7 +136,7 @@ class Projector:
         _log.error("%s has halted at position %s: %s", *structs.astuple(halt))
         store.move_checkpoints(self._connection, {halt.projection: start}, halt.position - 1)
         store.halt(self._connection, *structs.astuple(halt))
-        crashpoint("projector-after-halt")
+        crashpoint("halting-after-note")
 
     def _parked_now(self) -> set[tuple[str, str]]:
         """Read again each time: a retry may have cured some, a rebuild may have parked others.
