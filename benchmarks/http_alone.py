@@ -4,7 +4,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -50,22 +50,25 @@ def _load(address: Address, path: str) -> Load:
 
 
 @contextmanager
-def api_alone(dsns: Dsns, *paper_flags: str) -> Iterator[Address]:
+def api_alone(
+    dsns: Dsns, *paper_flags: str, environment: Mapping[str, str] | None = None
+) -> Iterator[Address]:
     address, venue = free_address(), free_address()
     with tempfile.TemporaryDirectory(prefix="aviary-bench-") as folder:
         paper = [sys.executable, "-m", "adapters.venues.paper", "--port", str(venue[1])]
         paper += paper_flags
-        environment = {
+        own = {
             "DATABASE_URL": dsns.app,
             "AVIARY_DATA_DIR": folder,
             "AVIARY_PORT": str(address[1]),
             "AVIARY_PAPER_URL": f"http://127.0.0.1:{venue[1]}",
             "AVIARY_RATE_PER_SECOND": "0",
             "AVIARY_OPEN_ORDERS_MAX": "0",
+            **(environment or {}),
         }
         with (
-            running([*paper, "--file", str(Path(folder) / "paper.sqlite")], environment),
-            running(aviary("api"), environment),
+            running([*paper, "--file", str(Path(folder) / "paper.sqlite")], own),
+            running(aviary("api"), own),
         ):
             wait_for(address, "/health")
             yield address
