@@ -36,16 +36,36 @@ def schema_of(kind: type[Struct], example: object = None) -> Schema:
         "description": " ".join([*said, UNKNOWN_FIELDS]),
         **{key: value for key, value in shape.items() if key not in _WORDS},
     }
+    _describe(found, kind)
     if parts:
+        kinds = {its.__name__: its for its in _structs_in(msgspec.inspect.type_info(kind))}
         found["$defs"] = {part: _explicit(parts[part]) for part in sorted(parts)}
+        for part, its in found["$defs"].items():
+            _describe(its, kinds[part])
+    return found if example is None else {**found, "examples": [example]}
+
+
+def _describe(schema: Schema, kind: type[Struct]) -> None:
     notes = field_notes(kind)
-    for field, its in found["properties"].items():
+    for field, its in schema["properties"].items():
         note = notes.get(field, "")
         if field.endswith("_us"):
             note = " ".join(filter(None, ["Integer UTC microseconds.", note]))
         if note:
             its["description"] = note
-    return found if example is None else {**found, "examples": [example]}
+
+
+def _structs_in(kind: object) -> Iterator[type[Struct]]:
+    match kind:
+        case msgspec.inspect.StructType(cls=cls, fields=fields):
+            yield cls
+            for field in fields:
+                yield from _structs_in(field.type)
+        case msgspec.inspect.VarTupleType(item_type=item):
+            yield from _structs_in(item)
+        case msgspec.inspect.UnionType(types=types):
+            for each in types:
+                yield from _structs_in(each)
 
 
 def _explicit(schema: Any) -> Any:

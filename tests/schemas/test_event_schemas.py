@@ -79,10 +79,11 @@ def test_golden_bytes_are_valid_and_are_the_example(tag: str) -> None:
 def test_a_tag_and_its_fields_in_microseconds_are_described(tag: str) -> None:
     assert codec.EVENT_TYPES[tag].__doc__
     assert SCHEMAS[tag]["title"] == codec.EVENT_TYPES[tag].__name__
-    for name, field in SCHEMAS[tag]["properties"].items():
-        assert field.get("description", "").startswith("Integer UTC microseconds") == (
-            name.endswith("_us")
-        )
+    for part in (SCHEMAS[tag], *SCHEMAS[tag].get("$defs", {}).values()):
+        for name, field in part["properties"].items():
+            assert field.get("description", "").startswith("Integer UTC microseconds") == (
+                name.endswith("_us")
+            )
 
 
 @given(events())
