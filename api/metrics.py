@@ -37,6 +37,8 @@ class Seen(Struct, frozen=True, kw_only=True):
     unknown_orders: int
     unknown_oldest_seconds: float
     position_differences: int
+    portfolios: Sequence[tuple[str, float, Sequence[str]]]
+    """Account, seconds since its last snapshot, connectors that were silent then."""
     workers: Sequence[tuple[str, str, float, Mapping[str, Any]]]
     """Name, process, seconds since its last sign of life, its own counts."""
     halted: Sequence[tuple[str, int]]
@@ -132,6 +134,7 @@ def _families(seen: Seen) -> Iterator[Metric]:
     yield _gauge("order_outcome_unknown_oldest_seconds", "Age of the oldest of them.", oldest)
     text = "Pairs whose position at the venue is not what our own fills come to."
     yield _gauge("position_differences", text, seen.position_differences)
+    yield from _portfolios(seen)
     parked = GaugeMetricFamily("parked_keys", "Keys whose events wait.", labels=("projection",))
     for name, keys in seen.parked:
         parked.add_metric((name,), keys)
@@ -143,6 +146,23 @@ def _families(seen: Seen) -> Iterator[Metric]:
         halted.add_metric((name,), position)
     yield halted
     yield from _workers(seen)
+
+
+def _portfolios(seen: Seen) -> Iterator[Metric]:
+    ages = GaugeMetricFamily(
+        "portfolio_age_seconds", "Since an account's last snapshot.", labels=("account",)
+    )
+    silent = GaugeMetricFamily(
+        "portfolio_venue_silent",
+        "Venues that did not tell what an account holds when they were last asked.",
+        labels=("account", "connector"),
+    )
+    for account, seconds, connectors in seen.portfolios:
+        ages.add_metric((account,), seconds)
+        for connector in connectors:
+            silent.add_metric((account, connector), 1)
+    yield ages
+    yield silent
 
 
 def _workers(seen: Seen) -> Iterator[Metric]:

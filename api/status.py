@@ -171,6 +171,7 @@ async def metrics(request: Request[Any, Any, Any]) -> Reply:
         unknown_orders=unknown[0] if unknown else 0,
         unknown_oldest_seconds=max(0.0, unknown[1]) if unknown else 0.0,
         position_differences=differences[0] if differences else 0,
+        portfolios=await rows(deps.pool, _SQL["portfolio_ages"], {}),
         workers=[
             (r[0], r[1], r[3], r[5])
             for r in await rows(deps.pool, _SQL["workers"], {})

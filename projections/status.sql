@@ -39,6 +39,16 @@ select count(*)
 from position_baselines
 where differs_since_us is not null
 
+-- Of accounts that hold nothing anywhere any more no snapshots are taken.
+-- name: portfolio_ages
+select
+    key,
+    greatest(0, extract(epoch from now()) - asked_at_us / 1000000.0)::float8,
+    array(select jsonb_object_keys(silences::jsonb) order by 1)
+from portfolios
+where document <> '{}' or silences <> '{}'
+order by key
+
 -- name: parked
 select projection, count(distinct key)
 from parked
