@@ -6,6 +6,7 @@ interrupted, and one that does not heed that is left to its thread, with the Duc
 """
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -21,6 +22,7 @@ AT_ONCE = 2
 WAITING_MAX = 20
 IDLE_SECONDS = 180.0
 _HEED_SECONDS = 2.0
+_AGAIN_SECONDS = 0.1
 _NOT_CONFIGURED = (
     "No lake is configured. Set AVIARY_LAKE_READER_DSN to the login of its catalogue, or use "
     "`aviary serve` with its own Postgres."
@@ -41,6 +43,8 @@ class LakeReader:
         self._database: DuckDBPyConnection | None = None
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._waiting = 0
+        self._given_up: set[asyncio.Future[list[Row]]] = set()
+        """Threads that heeded nothing, whose turns others have."""
         self._idle: asyncio.TimerHandle | None = None
 
     @property
@@ -67,11 +71,7 @@ class LakeReader:
             ) from None
         finally:
             self._waiting -= 1
-        try:
-            return await self._run(self._place, sql, parameters, seconds, give_up_at)
-        finally:
-            self._turns.release()
-            self._let_go_when_idle()
+        return await self._run(self._place, sql, parameters, seconds, give_up_at)
 
     async def position(self, table: str) -> int:
         """Up to where in the log a folded table holds everything."""
@@ -94,28 +94,38 @@ class LakeReader:
     async def _run(
         self, place: Place, sql: str, parameters: Sequence[object], seconds: float, until: float
     ) -> list[Row]:
+        """With a turn, which is given back when the thread has ended or is given up."""
         cursors: list[DuckDBPyConnection] = []
 
         def work() -> list[Row]:
             return self._query(place, sql, parameters, cursors, until)
 
         working: asyncio.Future[list[Row]] = asyncio.ensure_future(_in_thread(work))
+        working.add_done_callback(self._ended)
         try:
             await asyncio.wait({working}, timeout=max(0.0, until - time.monotonic()))
         finally:
-            if not working.done():
-                for cursor in cursors:
-                    cursor.interrupt()
+            _interrupt(working, cursors)
         if not working.done():
             await asyncio.wait({working}, timeout=_HEED_SECONDS)
         if not working.done():
             self._forget()
-            working.add_done_callback(lambda done: done.cancelled() or done.exception())
+            self._turns.release()
+            self._given_up.add(working)
         if not working.done() or isinstance(working.exception(), _Interrupted):
             raise LakeOverLimit(
                 f"A query of the lake was ended after {seconds:g} s. Ask for a shorter range."
             )
         return working.result()
+
+    def _ended(self, working: asyncio.Future[list[Row]]) -> None:
+        if not working.cancelled():
+            working.exception()  # Seen, whoever still waits for it.
+        if working in self._given_up:
+            self._given_up.discard(working)
+        else:
+            self._turns.release()
+        self._let_go_when_idle()
 
     def _query(
         self,
@@ -177,6 +187,16 @@ class LakeReader:
         if database is not None:
             # Closing speaks to Postgres; a server that is frozen must not hold up the loop.
             threading.Thread(target=database.close, daemon=True).start()
+
+
+def _interrupt(working: "asyncio.Future[Any]", cursors: Sequence["DuckDBPyConnection"]) -> None:
+    """Again and again: one that comes before the query has begun is lost."""
+    if working.done():
+        return
+    for cursor in cursors:
+        with contextlib.suppress(Exception):  # It has just been closed.
+            cursor.interrupt()
+    asyncio.get_running_loop().call_later(_AGAIN_SECONDS, _interrupt, working, cursors)
 
 
 class _Interrupted(Exception):  # noqa: N818 - says what is so
