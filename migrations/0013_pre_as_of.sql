@@ -1,9 +1,12 @@
 -- Answers as of a position of the log.
 
 -- Orders that were at work at a position and have changed since: the range holds it. A BRIN index,
--- because it lets updates stay on their page, and hardly costs the projector anything.
+-- because it lets updates stay on their page, and hardly costs the projector anything. No row may
+-- be refused for its sake, so a range is never upside down.
 create index orders_life_idx on orders
-    using brin (int8range(created_position, position) range_inclusion_ops)
+    using brin (
+        int8range(created_position, greatest(created_position, position)) range_inclusion_ops
+    )
     with (pages_per_range = 8, autosummarize = on);
 
 -- One row for each time that a position, or its difference from our fills, was seen to be another.

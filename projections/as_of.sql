@@ -72,7 +72,8 @@ limit %(rows_max)s + 1
 -- The range has an index of its own.
 select key
 from orders
-where int8range(created_position, position) @> %(as_of)s::bigint and {filters}
+where int8range(created_position, greatest(created_position, position)) @> %(as_of)s::bigint
+    and {filters}
 limit %(rows_max)s + 1
 
 -- name: folded

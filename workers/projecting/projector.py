@@ -3,11 +3,13 @@
 A checkpoint moves by compare-and-set, so of two projectors one saves and the other starts again
 from where the first one stands. Some hundred events a page while behind,
 what has arrived when live. A read model that halts keeps its checkpoint and is left out until it is
-retried.
+retried. Those that are behind the others, as a new one is after an upgrade, have pages of their
+own, after those of the others: orders are not dispatched later because of them.
 """
 
 import logging
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 
 from msgspec import Struct, structs
 
@@ -74,41 +76,59 @@ class Projector:
         return min(self._checkpoints.values(), default=0)
 
     def step(self) -> Progress:
-        """Fold the next page. Raises CheckpointMoved, Halted, codec.LogIsNewer or psycopg.Error."""
-        page: Sequence[Recorded] = ()
-        if self._checkpoints:
-            page = read_log(self._connection, self.position, self._page_events)
-        if not page:
+        """Fold the next page. Raises CheckpointMoved, Halted, codec.LogIsNewer or psycopg.Error.
+
+        Where some read models are behind: one of theirs, too.
+        """
+        events = self._fold(self._foremost())
+        behind = self._checkpoints.keys() - self._foremost()
+        if behind:
+            events += self._fold(behind)
+        if not events:
             self._check_feeds(for_update=False)
-        else:
-            self._settle(page)
+        return Progress(self.position, events)
+
+    def _foremost(self) -> AbstractSet[str]:
+        top = max(self._checkpoints.values(), default=0)
+        return {name for name, position in self._checkpoints.items() if position == top}
+
+    def _fold(self, names: AbstractSet[str]) -> int:
+        """One page for these, no further than where others stand; how many events it had."""
+        if not names:
+            return 0
+        start = min(self._checkpoints[name] for name in names)
+        others = [p for name, p in self._checkpoints.items() if name not in names and p > start]
+        events_max = min([self._page_events, *(position - start for position in others)])
+        page = read_log(self._connection, start, events_max)
+        if page:
+            self._settle(page, names)
             crashpoint("projector-after-commit")
-        return Progress(self.position, len(page))
+        return len(page)
 
     def close(self) -> None:
         self._connection.close()
 
-    def _settle(self, page: Sequence[Recorded]) -> None:
+    def _settle(self, page: Sequence[Recorded], names: AbstractSet[str]) -> None:
         """Save; where a table cannot hold a row, halve until the event to park stands alone."""
         try:
-            self._save(page, is_alone=False)
+            self._save(page, names, is_alone=False)
         except REFUSED:
             if len(page) == 1:
-                self._save(page, is_alone=True)
+                self._save(page, names, is_alone=True)
             else:
-                self._settle(page[: len(page) // 2])
-                self._settle(page[len(page) // 2 :])
+                self._settle(page[: len(page) // 2], names)
+                self._settle(page[len(page) // 2 :], names)
 
-    def _save(self, page: Sequence[Recorded], *, is_alone: bool) -> None:
+    def _save(self, page: Sequence[Recorded], names: AbstractSet[str], *, is_alone: bool) -> None:
         facts = facts_of(page)
         with self._connection.transaction():
             parked = self._parked_now()
-            floors = Floors(feeds.load_floors(self._connection, list(self._checkpoints)))
-            flowing = dict(self._checkpoints)
+            flowing = {name: p for name, p in self._checkpoints.items() if name in names}
+            floors = Floors(feeds.load_floors(self._connection, list(flowing)))
             for projection in self._projections:
-                start = self._checkpoints.get(projection.name)
+                start = flowing.get(projection.name)
                 if start is None:
-                    continue  # It follows Kafka, or has halted.
+                    continue  # It stands elsewhere, follows Kafka, or has halted.
                 new = [
                     (tag, fact)
                     for tag, fact in facts
@@ -125,7 +145,7 @@ class Projector:
             crashpoint("projector-after-checkpoint")
             if self._is_live:
                 feeds.announce(self._connection, CHANNEL)
-        self._checkpoints = {
+        self._checkpoints = {n: p for n, p in self._checkpoints.items() if n not in names} | {
             name: max(position, page[-1].position) for name, position in flowing.items()
         }
 
