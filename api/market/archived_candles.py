@@ -68,9 +68,9 @@ def _row(start_us: int, *figures: Any) -> Row:
 
 
 def _bare(value: Any) -> Decimal:
-    """Without the zeros that the lake's column adds."""
-    number = Decimal(value or 0)
-    return number.normalize() if number else Decimal(0)
+    """Without the zeros that the lake's column adds; Decimal's own way would round."""
+    text = f"{Decimal(value or 0):f}"
+    return Decimal(text.rstrip("0").rstrip(".") if "." in text else text)
 
 
 def _json(row: Row) -> str:

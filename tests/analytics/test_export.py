@@ -21,7 +21,6 @@ from commands.committer import Committer
 from tests.lakes import Lake, written
 from tests.postgres_fixture import Database
 from tests.stores import opening, placing
-from workers.lake import chores
 from workers.lake.chores import Chores, LogWasCut, export_page, night_before
 from workers.lake.writing import CheckpointMoved, Moved
 

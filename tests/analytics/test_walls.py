@@ -106,7 +106,7 @@ REFUSED = (
     "select (select max(content) from read_text('/etc/passwd'))",
     "select * from trades where account in (select content from read_text('/etc/passwd'))",
     "select * from trades order by (select count(*) from glob('/etc/*'))",
-    "with a as (with b as (select * from read_text('/etc/passwd')) select * from b) select * from a",
+    "with a as (with b as (select * from glob('/etc/*')) select * from b) select * from a",
     "select * from trades t, lateral (select * from read_text(t.account))",
     "with duckdb_secrets as (select 1) select * from duckdb_secrets",
     "(with x as (select 1) select * from x) union all select * from duckdb_settings()",
@@ -152,7 +152,7 @@ def test_it_is_refused_and_the_api_lives(desk: Desk, sql: str) -> None:
             "query_too_long",
         ),
         (
-            "with recursive a as (select 'x' t union all select t || t from a) select max(t) from a",
+            "with recursive a as (select 'x' t union all select t || t from a) select 1 from a",
             "query_too_large",
         ),
         ("select list(range) from range(300000000)", "query_too_large"),

@@ -199,7 +199,9 @@ def _key(row: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def _fits(value: Decimal | int) -> bool:
-    return Decimal(value) == round(Decimal(value), _PLACES) and abs(value) < 10**_DIGITS
+    """Whether it has at most 20 digits before the point and 18 after it; no rounding is near."""
+    whole, _, fraction = f"{Decimal(value):f}".lstrip("-").partition(".")
+    return len(fraction.rstrip("0")) <= _PLACES and len(whole.lstrip("0")) <= _DIGITS
 
 
 def _text(value: Decimal | int | None) -> str | None:

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -82,7 +82,7 @@ def _opened(settings: Settings) -> Iterator[tuple["psycopg.Connection[Any]", "La
         with database(settings) as dsns:
             place = place_for_writing(settled(settings, dsns))
             if place is None:
-                raise LakeUnavailable("There is no lake: AVIARY_LAKE_DSN is not set.")
+                _fail("There is no lake: AVIARY_LAKE_DSN is not set.")
             with (
                 connect(dsns.app, OPTIONS, autocommit=True) as session,
                 contextlib.closing(LakeWriter(place)) as writer,
@@ -96,6 +96,6 @@ def _opened(settings: Settings) -> Iterator[tuple["psycopg.Connection[Any]", "La
         _fail("The worker of the lake is writing for long. Try again.")
 
 
-def _fail(text: str) -> None:
+def _fail(text: str) -> NoReturn:
     Screen(stderr=True).print(text, style="red", highlight=False, soft_wrap=True)
     raise typer.Exit(_EXIT_FAILED) from None
