@@ -168,7 +168,7 @@ def test_of_a_venue_that_never_answered_only_its_silence_is_recorded(
 def test_a_venue_that_hangs_is_silent_and_the_others_are_told(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.dispatching.portfolios.IN_TURN", Patience(0.3, 5.0))
+    monkeypatch.setattr("workers.dispatching.portfolios.IN_TURN", Patience(0.3, 5.0, 5.0))
     world.add("binance").may_answer.clear()
 
     async def body() -> None:
@@ -322,7 +322,7 @@ def test_with_an_interval_of_nothing_there_are_snapshots_only_for_who_asks(world
 def test_whoever_asks_while_a_venue_hangs_gets_the_rest(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.dispatching.portfolios.AT_ONCE", Patience(0.3, 0.0))
+    monkeypatch.setattr("workers.dispatching.portfolios.AT_ONCE", Patience(0.3, 5.0, 0.0))
     binance = world.add("binance")
 
     async def body() -> None:

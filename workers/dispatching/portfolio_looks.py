@@ -25,7 +25,6 @@ from workers.dispatching.sending import now_us
 _log = logging.getLogger(__name__)
 AT_ONCE_PER_CONNECTOR = 2
 """Accounts whose balances are asked for: orders wait for the same rate limit."""
-OPEN_SECONDS = 5.0
 POLL_SECONDS = 0.05
 TEXT_MAX = 300
 
@@ -35,13 +34,15 @@ class Patience(Struct, frozen=True):
 
     answer_seconds: float
     """For a venue's balances, and for prices."""
+    open_seconds: float
+    """For a desk that is being opened."""
     turn_seconds: float
     """Until a venue may be asked; 0 is not to wait for others."""
 
 
-IN_TURN = Patience(20.0, 60.0)
-AT_ONCE = Patience(7.0, 0.0)
-"""Somebody waits for the answer, and gets one within 10 s."""
+IN_TURN = Patience(20.0, 5.0, 60.0)
+AT_ONCE = Patience(5.0, 2.0, 0.0)
+"""Somebody waits for the answer, and gets none after 10 s."""
 
 
 class Told(Struct, frozen=True):
@@ -103,7 +104,7 @@ class Looks:
         return SilentVenue(connector, error[:TEXT_MAX], since_us)
 
     async def _tell(self, place: Place, secret_id: str, patience: Patience) -> Told:
-        desk = await self._desk(place, secret_id)
+        desk = await self._desk(place, secret_id, patience.open_seconds)
         async with AsyncExitStack() as turn:
             await self._take_turn(turn, desk.connector, patience)
             if desk.is_paused:
@@ -127,9 +128,9 @@ class Looks:
             text = f"other accounts kept it busy for {patience.turn_seconds:g} s"
             raise VenueUnreachable(text) from None
 
-    async def _desk(self, place: Place, secret_id: str) -> Desk:
+    async def _desk(self, place: Place, secret_id: str, seconds: float) -> Desk:
         """The one with this secret; after a start or a new credential it comes in a moment."""
-        give_up_at = time.monotonic() + OPEN_SECONDS
+        give_up_at = time.monotonic() + seconds
         while True:
             desk = self._desks.open.get(place)
             if desk is not None and desk.secret_id == secret_id:
