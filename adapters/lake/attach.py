@@ -35,6 +35,7 @@ _TCP = {
 # silent inside its transaction for as long as it computes.
 _WRITING = "-c idle_in_transaction_session_timeout=60000 -c lock_timeout=10000"
 _READING = "-c statement_timeout=30000 -c idle_in_transaction_session_timeout=120000"
+_LOGIN = re.compile(r'"[^"]*password=\*\*\*[^"]*"')
 _SECRET = re.compile(r"password=(?:'(?:[^'\\]|\\.)*'|\S*)")
 
 
@@ -153,7 +154,8 @@ def extension_path(name: str) -> str:
 
 def told(error: BaseException) -> str:
     """The first line of what DuckDB says, without the catalogue's login."""
-    return _SECRET.sub("password=***", str(error)).strip().splitlines()[0][:300]
+    text = _SECRET.sub("password=***", str(error))
+    return _LOGIN.sub("its catalogue", text).strip().splitlines()[0][:300]
 
 
 def _conninfo(dsn: str, *, is_writer: bool) -> str:

@@ -228,6 +228,7 @@ class _Run:
     def _beat(self, batches: Batches) -> None:
         detail = {"lake_rows": batches.rows}
         if batches.position >= 0:
+            detail["lake_position"] = batches.position
             self._pulse.beat("running", position=batches.position, detail=detail)
         else:
             self._pulse.beat("running", detail=detail)

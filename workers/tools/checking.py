@@ -16,10 +16,11 @@ from commands.seal import SealBroken
 from domain.log import Head, StoreUnavailable
 from workers.projecting.halted import list_halted
 from workers.projecting.parked import WHOLE, list_parked
-from workers.running.database import MIGRATIONS, database
+from workers.running.database import MIGRATIONS, database, settled
 from workers.running.names import ALIVE_SECONDS, needed
 from workers.tools import history
 from workers.tools.kafka_health import examine_kafka
+from workers.tools.lake_health import examine_lake
 from workers.tools.vault_health import examine_vault
 
 CLEAN, BROKEN, UNREADABLE = 0, 1, 2
@@ -90,7 +91,7 @@ def examine(settings: Settings) -> tuple[Table, bool]:
             missing = pending(make_conninfo(dsns.app, options=READER_OPTIONS), MIGRATIONS)
             findings.append(("migrations", ", ".join(missing) or "all applied", not missing))
             if not missing:
-                findings += _examine_log(reader, settings)
+                findings += _examine_log(reader, settled(settings, dsns))
                 findings += examine_vault(settings, dsns.app)
     except (psycopg.Error, EmbeddedPostgresError, StoreUnavailable, OSError) as error:
         findings.append(("database", str(error), False))
@@ -121,6 +122,7 @@ def _examine_log(
         for halted in list_halted(reader)
     ]
     findings += examine_kafka(settings, reader, head.position)
+    findings += examine_lake(settings, reader, head.position)
     findings += _examine_processes(reader, needed(settings, feeds))
     entries = [entry for entry in list_parked(reader) if entry.key != WHOLE]
     findings.append(("parked", f"{len(entries)} keys", not entries))
