@@ -57,7 +57,7 @@ def test_a_burst_passes_every_point_that_the_code_has(scene: World) -> None:
     )
     judge(scene, sender)
     assert _passed(by_door) == COMMITTER_POINTS
-    assert _passed(by_worker) == everything
+    assert _passed(by_worker) >= everything, "others are of what no order comes to"
     assert COMMITTER_POINTS >= WRITE_PATH
     assert WORKER_POINTS >= EFFECTS
     assert {case.point for case in every_case()} == everything
