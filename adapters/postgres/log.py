@@ -156,7 +156,7 @@ class PostgresAppend:
         """After a statement that failed the rest of a pipeline is skipped, and so is COMMIT."""
         with self._connection.pipeline():
             self._send_writes()
-            self._connection.execute("commit")
+            self._connection.execute("commit", prepare=False)  # In sight of who reads along.
 
     def _write(self, query: str, values: Sequence[object] = ()) -> None:
         self._writes.append(lambda cursor: cursor.execute(query, values, prepare=True))

@@ -129,13 +129,16 @@ def proxy(upstream: int, rule: Rule = lambda _: "pass") -> Iterator[Proxy]:
 
 
 def every(count: int, needle: bytes, verdict: Verdict) -> Rule:
-    """The verdict for each `count`-th request that holds `needle`, over all connections."""
+    """The verdict for each `count`-th request that holds `needle`, over all connections.
+
+    In whatever case: the log writes its own `commit`, and psycopg's is a COMMIT.
+    """
     lock = threading.Lock()
     seen = 0
 
     def judge(chunk: bytes) -> Verdict:
         nonlocal seen
-        if needle not in chunk:
+        if needle not in chunk.upper():
             return "pass"
         with lock:
             seen += 1
