@@ -98,9 +98,10 @@ class Dispatcher:
                 others = [
                     tasks.create_task(self._listen_for_effects()),
                     tasks.create_task(self._beside()),
+                    tasks.create_task(self._wake_at(stopping)),
                 ]
                 while not stopping.is_set():
-                    await self._round()
+                    await self._round(stopping)
                 await self._drain()
                 for task in (*others, *self._desks.opening, *self._acting.values()):
                     task.cancel()
@@ -137,14 +138,18 @@ class Dispatcher:
                 self._projected = int(notice.payload)
                 self._wake.set()
 
-    async def _round(self) -> None:
+    async def _wake_at(self, stopping: asyncio.Event) -> None:
+        await stopping.wait()
+        self._wake.set()
+
+    async def _round(self, stopping: asyncio.Event) -> None:
         await asyncio.sleep(ROUND_SECONDS)
         self._wake.clear()
         await self._desks.keep(self._connection, self._tasks)
         await self._switching.enforce(self._connection, self._desks.leases)
         is_full = await self._start_due()
         self._report()
-        if not is_full:
+        if not is_full and not stopping.is_set():
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), timeout=self._pause_seconds())
 
