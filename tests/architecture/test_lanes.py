@@ -1,0 +1,15 @@
+"""Both lanes together hold every test."""
+
+from pathlib import Path
+
+from tests.lanes import folders
+
+TESTS = Path(__file__).parents[1]
+
+
+def test_every_test_module_is_in_one_lane() -> None:
+    first, second = folders()
+    in_lanes = [
+        module for folder in (*first, *second) for module in (TESTS / folder).rglob("test_*.py")
+    ]
+    assert sorted(in_lanes) == sorted(TESTS.rglob("test_*.py"))
