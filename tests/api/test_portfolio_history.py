@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from api.portfolio import history
 from domain.account import DeleteAccount
 from tests.api.holding import MINUTE_US, NOON_US, both, observe
 from tests.api.live import Live
@@ -168,6 +169,17 @@ def test_pages_neither_repeat_nor_miss_while_snapshots_are_added(live: Live) -> 
         page = both(live, "history", {"limit": 7, "cursor": page["pagination"]["next_cursor"]})
         seen += units(page["data"])
     assert seen == list(range(95, -1, -5))
+
+
+def test_a_page_of_many_accounts_may_be_shorter_than_its_limit(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for account in ("a", "b", "c"):
+        fill(live, list(range(0, 40, 5)), account)
+    monkeypatch.setattr(history, "ROWS_MAX", 7)
+    first = both(live, "history", {})
+    assert (len(first["data"]), first["pagination"]["has_more"]) == (2, True)
+    assert units(walked(live), "b") == list(range(35, -1, -5))
 
 
 def test_the_history_of_a_deleted_account_stays(live: Live) -> None:
