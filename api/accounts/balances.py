@@ -14,14 +14,16 @@ from litestar import Request, get
 from litestar.params import FromPath
 from msgspec import Struct
 
+from api.as_of import Moment, moment_of
 from api.deps import Deps
-from api.errors import RETRY_SOON, Failure
+from api.errors import RETRY_SOON, Failure, invalid
 from api.http.decoding import Query
 from api.naming import check_name
 from api.openapi import Operation
+from api.past import row_then
 from api.portfolio.reading import INCOMPLETE, look_again, one_line, stored
 from api.portfolio.schemas import TokenRow
-from api.reading import row, wait_for_position
+from api.reading import wait_for_position
 from api.reply import Reply
 from api.schemas import Names
 from projections import queries
@@ -57,6 +59,7 @@ _query = Query(BalanceQuery)
             {200: dict[str, list[TokenRow]]},
             query=BalanceQuery,
             is_read=True,
+            is_as_of=True,
             errors=(400, 502),
         ),
     },
@@ -65,14 +68,19 @@ async def balances(request: Request[Any, Any, Any], account_name: FromPath[str])
     check_name(account_name)
     asked: BalanceQuery = _query(request)
     deps = await wait_for_position(request)
-    _, names = await connectors_of(deps, account_name)
+    moment = await moment_of(request)
+    if moment is not None and asked.refresh:
+        text = "The past cannot be asked for anew; leave refresh out"
+        raise invalid("value_error", ("query", "as_of"), text)
+    _, names = await connectors_of(deps, account_name, moment)
     wanted = list(dict.fromkeys(asked.connector_names or names))
     for name in wanted:
         if name not in names:
             text = f"Account {account_name!r} has no connector {name!r}; it has: {_list(names)}."
             raise Failure(404, text, "unknown_connector")
-    seen = await _seen(deps, account_name)
-    if wanted and (asked.refresh or not set(wanted) <= {*seen.held, *seen.silent}):
+    seen = await _seen(deps, account_name, moment)
+    is_known = set(wanted) <= {*seen.held, *seen.silent}
+    if moment is None and wanted and (asked.refresh or not is_known):
         try:
             await look_again(deps, [account_name])
         except Failure:
@@ -92,16 +100,19 @@ def _list(names: Sequence[str]) -> str:
     return ", ".join(names) or "none"
 
 
-async def connectors_of(deps: Deps, account: str) -> tuple[int, Sequence[str]]:
+async def connectors_of(
+    deps: Deps, account: str, moment: Moment | None = None
+) -> tuple[int, Sequence[str]]:
     """(position, names) of what the account may trade on. Raises Failure 404 without an account."""
-    found = await row(deps.pool, _SQL["of_account"], {"account": account})
+    query, tables = _SQL["of_account"], ("accounts", "credentials")
+    found = await row_then(deps, moment, query, {"account": account}, tables)
     if found is None:
         raise Failure(404, f"Account {account!r} does not exist.", "unknown_account")
     return found[0], msgspec.json.decode(found[1], type=list[str])
 
 
-async def _seen(deps: Deps, account: str) -> _Seen:
-    position, found = await stored(deps, [account])
+async def _seen(deps: Deps, account: str, moment: Moment | None = None) -> _Seen:
+    position, found = await stored(deps, [account], moment)
     return _Seen(position, *_parts(found[0] if found else None))
 
 
