@@ -98,7 +98,7 @@ def test_a_snapshot_has_a_row_for_each_connector_and_minute() -> None:
     assert row.value == Decimal("30000.05")
     assert [item["token"] for item in msgspec.json.decode(row.document)] == ["BTC", "XYZ"]
     empty = portfolio_snapshots.evolve(None, fact(event), keys[1])
-    assert (empty.document, empty.value) == ("[]", 0)
+    assert (empty.document, empty.value) == ("[]", Decimal(0))
 
 
 def test_figures_keep_all_their_digits() -> None:
