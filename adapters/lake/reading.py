@@ -150,12 +150,12 @@ class LakeReader:
                     cursor.close()
             except duckdb.InterruptException as error:
                 raise _Interrupted from error
-            except duckdb.OutOfMemoryException as error:
-                raise LakeOverLimit(
-                    f"A query of the lake needs more than the {place.memory_mb} MB of "
-                    "AVIARY_LAKE_MEMORY_MB. Ask for less, or raise it."
-                ) from error
             except duckdb.Error as error:
+                if isinstance(error, duckdb.OutOfMemoryException) or place.spill in str(error):
+                    raise LakeOverLimit(
+                        f"A query of the lake needs more than the {place.memory_mb} MB of "
+                        f"AVIARY_LAKE_MEMORY_MB and what {place.spill} takes. Ask for less."
+                    ) from None
                 if not _is_of_the_lake(error):
                     raise
                 self._forget()

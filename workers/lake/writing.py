@@ -87,7 +87,7 @@ def insert(
     columns: Mapping[str, str],
     rows: Sequence[Mapping[str, Any]],
 ) -> None:
-    """Add rows, sent as one JSON text: a row costs some 15 microseconds, as a parameter 600."""
+    """Add rows, sent as one JSON text: a row costs some 30 microseconds, as parameters 600."""
     if not rows:
         return
     kinds = {name: "VARCHAR" if kind == "BLOB" else kind for name, kind in columns.items()}
