@@ -3,6 +3,7 @@
 from decimal import Decimal
 
 import msgspec
+import psycopg
 import pytest
 
 from adapters.postgres.questions import Snapshot, snapshot_of
@@ -239,6 +240,24 @@ def test_two_dispatchers_take_one_snapshot_of_each_interval(world: World) -> Non
     world.run(body, OFTEN, dispatchers=2)
     points = [its.asked_at_us // 300_000 for its in world.snapshots()]
     assert points == sorted(set(points))
+
+
+def test_a_dispatcher_that_comes_too_late_records_nothing(world: World) -> None:
+    venue = world.venues["paper"]
+    venue.may_answer.clear()
+
+    async def body() -> None:
+        await until(lambda: venue.asked)
+        with psycopg.connect(world.on.database.owner_dsn) as owner:
+            owner.execute(
+                """update leases
+                set lease = lease + 1, holder = 'another', expires_at = now() + interval '1 hour'"""
+            )
+        venue.may_answer.set()
+        await until(lambda: world.counts[0].detail.get("leases_lost"))
+
+    world.run(body, NEVER)
+    assert world.events() == []
 
 
 def test_the_tickers_of_a_connector_are_asked_for_once_for_all_accounts(world: World) -> None:
