@@ -12,6 +12,7 @@ from adapters.venues.ccxt import making
 from adapters.venues.port import (
     Access,
     StreamConnected,
+    VenueBusy,
     VenueRefused,
     VenueUnreachable,
 )
@@ -148,6 +149,18 @@ def test_a_server_that_failed_proves_nothing(house: BinanceHouse, code: int, sta
             await scene.venue.place(scene.order("a"))
 
     play(house, f"fails{code}{status}", scenario)
+
+
+@pytest.mark.parametrize("status", [418, 429])
+def test_a_venue_that_bans_says_for_how_long(house: BinanceHouse, status: int) -> None:
+    async def scenario(scene: Scene) -> None:
+        rule = {"kind": "reject", "code": -1003, "text": "Slow.", "status": status, "seconds": 77}
+        await asyncio.to_thread(house.process.faults, scene.account, rule)
+        with pytest.raises(VenueBusy) as caught:
+            await scene.venue.place(scene.order("a"))
+        assert caught.value.retry_after_seconds == 77.0
+
+    play(house, f"bans{status}", scenario)
 
 
 def test_orders_that_waited_too_long_for_the_rate_limit_keep_nothing_waiting(

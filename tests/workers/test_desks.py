@@ -2,14 +2,12 @@
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 from msgspec import structs
 
-from adapters.memory import MemoryStore
 from adapters.venues.port import (
     Access,
     OrderRequest,
@@ -18,15 +16,12 @@ from adapters.venues.port import (
     VenueRefused,
     VenueUnreachable,
 )
-from commands.committer import Committer
 from domain import credential
 from domain.account import AddConnector, OpenAccount
 from domain.credential import DeleteCredential, OfferCredential
 from tests.postgres_fixture import Database
 from tests.workers.stage import ACCOUNT, QUICK, TRAITS, Ledger, serving, stage
-from workers.dispatching.desk import Desk
 from workers.dispatching.desks import OPENINGS_MAX
-from workers.dispatching.recording import Recorder
 from workers.running.pulse import Pulse
 
 pytestmark = pytest.mark.postgres
@@ -279,18 +274,3 @@ def test_many_accounts_are_not_brought_up_to_date_all_at_once(
             on.say(f"account-{name}", AddConnector(name, "paper"), f"add {name}")
         on.run_until(lambda *_: Compared(crowd), lambda: crowd.done > accounts)
         assert crowd.most <= OPENINGS_MAX
-
-
-def test_a_pause_grows_while_the_venue_goes_on_asking_for_one() -> None:
-    committer = Committer(MemoryStore())
-    venue: Any = Ledger()
-    names: Any = None
-    desk = Desk(ACCOUNT, CONNECTOR, venue, Recorder(committer, Counter()), names)
-    desk.heed(VenueBusy("HTTP 418", 5.0))
-    first = desk.paused_until
-    desk.heed(VenueBusy("HTTP 418", 5.0))  # Of a request that was under way.
-    assert desk.paused_until == first
-    desk.paused_until = time.monotonic()
-    desk.heed(VenueBusy("HTTP 418", 5.0))
-    assert desk.paused_until - time.monotonic() > 9.0
-    committer.close()

@@ -8,20 +8,19 @@ from decimal import Decimal
 
 from msgspec import structs
 
-from adapters.venues.port import Venue, VenueBusy, VenueOrder, VenueTrade
+from adapters.venues.port import Venue, VenueOrder, VenueTrade
 from commands.request import Command, Outcome
 from domain import order
 from domain.amounts import plus
 from domain.log import Fence
 from domain.order_messages import RecordAccepted, RecordClosed, RecordFill
 from workers.dispatching.naming import Naming, command_id_in, remember
+from workers.dispatching.pause import Pause
 from workers.dispatching.recording import Recorder
 
 ZERO = Decimal(0)
 ROOM_MAX = 64
 OFFSET_MIN_US = 1_000_000
-PAUSE_MAX_SECONDS = 120.0
-"""Venues ban for minutes those who go on asking."""
 
 
 class Desk:
@@ -33,6 +32,7 @@ class Desk:
         recorder: Recorder,
         names: Naming,
         secret_id: str = "",
+        pause: Pause | None = None,
     ) -> None:
         self.account = account
         self.connector = connector
@@ -57,9 +57,7 @@ class Desk:
         self.reconciling = asyncio.Lock()
         self.on_change: Callable[[], None] = lambda: None
         """Called when holdings may be other than before: fills, the venue's word, a comparison."""
-        self.paused_until = 0.0
-        """Monotonic seconds: the venue wants fewer requests."""
-        self._pause_seconds = 0.0
+        self._pause = pause or Pause()
         self.filled: OrderedDict[str, Decimal] = OrderedDict()
         """What the log holds of our orders' fills, as far as this process has recorded it."""
         self.unseen_fill_at: float | None = None
@@ -96,7 +94,7 @@ class Desk:
 
     @property
     def is_paused(self) -> bool:
-        return time.monotonic() < self.paused_until
+        return self._pause.is_on
 
     @property
     def room(self) -> int:
@@ -113,17 +111,8 @@ class Desk:
         self.counts["sent_too_late"] += 1
 
     def heed(self, error: Exception) -> None:
-        """Send nothing for a while where the venue asked for that; ever longer if it asks again."""
-        if not isinstance(error, VenueBusy):
-            return
-        now = time.monotonic()
-        if now < self.paused_until:
-            return  # Said of a request that was under way already.
-        is_again = now < self.paused_until + self._pause_seconds
-        doubled = min(2 * self._pause_seconds, PAUSE_MAX_SECONDS) if is_again else 0.0
-        self._pause_seconds = max(doubled, error.retry_after_seconds)
-        self.paused_until = now + self._pause_seconds
-        self.counts["venue_busy"] += 1
+        """Send nothing for a while where the venue asked for that, nor does any of its desks."""
+        self.counts["venue_busy"] += self._pause.heed(error)
 
     @property
     def counts(self) -> Counter[str]:

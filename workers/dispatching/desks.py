@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
@@ -23,6 +23,7 @@ from workers.dispatching.desk import Desk
 from workers.dispatching.effects import Place
 from workers.dispatching.handlers import NEED_NO_DESK
 from workers.dispatching.naming import Naming
+from workers.dispatching.pause import Pause
 from workers.dispatching.recording import Recorder
 
 _log = logging.getLogger(__name__)
@@ -74,6 +75,7 @@ class Desks:
         self._leased_at = 0.0
         self._accounts_tried: set[str] = set()
         self._again_at: dict[Place, float] = {}
+        self._pauses: defaultdict[str, Pause] = defaultdict(Pause)
         self.opening: set[asyncio.Task[None]] = set()
         self._being_opened: set[Place] = set()
         self._starting = asyncio.Semaphore(OPENINGS_MAX)
@@ -200,7 +202,8 @@ class Desks:
             self.missing[account, connector] = NO_VENUE
             return None
         recorder = Recorder(self._committer, self._counts)
-        return Desk(account, connector, venue, recorder, self._names, secret_id)
+        pause = self._pauses[connector]
+        return Desk(account, connector, venue, recorder, self._names, secret_id, pause)
 
     async def _run(self, desk: Desk) -> None:
         """Look after it for as long as it is open; another one's fault must not end it."""

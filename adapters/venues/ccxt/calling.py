@@ -4,6 +4,7 @@ Every call ends within a time limit, the waiting for the venue's rate limit incl
 """
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
@@ -14,12 +15,23 @@ from adapters.venues.ccxt.making import Exchange
 from adapters.venues.ccxt.reading import pair_of
 from adapters.venues.ccxt.rules import is_ours, rule_of
 from adapters.venues.connectors import Connector, connectors
-from adapters.venues.port import OrderType, TradingRule, VenueRefused, VenueUnreachable
+from adapters.venues.port import (
+    OrderType,
+    TradingRule,
+    VenueBusy,
+    VenueRefused,
+    VenueUnreachable,
+)
 
 LIMIT_SECONDS = 20.0
+PAUSE_MAX_SECONDS = 3600.0
+"""Of what a venue may ask for."""
 _TYPES: tuple[OrderType, ...] = ("LIMIT", "MARKET", "LIMIT_MAKER")
 _UNTOLD: tuple[OrderType, ...] = ("LIMIT", "MARKET")
 """Of connectors whose own are not known."""
+
+_SECONDS = re.compile(r"[0-9]{1,9}")
+"""A date instead of them is passed over."""
 
 Answer = TypeVar("Answer")
 Market = Mapping[str, Any]
@@ -73,9 +85,17 @@ class Line:
         except Exception as error:  # noqa: BLE001 - ccxt raises what it likes; all prove something
             # Without the cause: its text may hold a signed address.
             told = self.told(error, operation)
+            if isinstance(told, VenueBusy):
+                told.retry_after_seconds = max(told.retry_after_seconds, self._asked_to_wait())
             if isinstance(told, VenueRefused) and told.code == "request_expired":
                 making.shared(self._settings, self.name).clock_differs()
             raise told from None
+
+    def _asked_to_wait(self) -> float:
+        """Seconds, by the answer that came last: nothing else ran since it was refused."""
+        headers: Mapping[str, str] = getattr(self._exchange, "last_response_headers", None) or {}
+        said = next((v for k, v in headers.items() if k.lower() == "retry-after"), "")
+        return min(float(said), PAUSE_MAX_SECONDS) if _SECONDS.fullmatch(said) else 0.0
 
     def told(self, error: Exception, operation: Operation = "other") -> Exception:
         """What an error says in the port's words, without a field of the credential."""
