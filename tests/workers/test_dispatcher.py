@@ -8,9 +8,14 @@ import pytest
 
 from adapters.postgres.connect import WRITER_OPTIONS, connect_async
 from domain.account import AddConnector
+from domain.order import stream
+from domain.order_messages import CancelOrder, RecordAccepted
 from tests.postgres_fixture import Database
-from tests.workers.stage import QUICK, Ledger, RefusesStream, serving, stage
+from tests.workers.stage import ACCOUNT, QUICK, Ledger, RefusesStream, serving, stage
+from workers.dispatching import effects
 from workers.dispatching.naming import find_orders
+from workers.dispatching.sending import now_us
+from workers.projecting.projector import catch_up
 
 pytestmark = pytest.mark.postgres
 
@@ -84,3 +89,21 @@ def test_an_order_is_ours_before_any_read_model_knows_it(
         assert asyncio.run(ask(name, "someone-elses", "")) == {name: name}
         # Venues that take shorter names know it by its beginning.
         assert asyncio.run(ask(name[:20], name[:10], "av" + "7" * 18)) == {name[:20]: name}
+
+
+def test_a_cancellation_is_due_before_the_orders_that_wait_longer(
+    migrated: Callable[[], Database],
+) -> None:
+    async def due(dsn: str) -> list[str | None]:
+        async with await connect_async(dsn, WRITER_OPTIONS) as connection:
+            rows = await effects.due(connection, now_us(), {(ACCOUNT, "paper"): True}, (), 3)
+        return [row.kind for row in rows]
+
+    with stage(migrated()) as on:
+        resting = on.place("rests")
+        for number in range(5):
+            on.place(f"waits {number}")
+        on.say(stream(resting), RecordAccepted("1"), "accept")
+        on.say(stream(resting), CancelOrder(), "cancel")
+        catch_up(on.database.app_dsn)
+        assert asyncio.run(due(on.database.app_dsn)) == ["cancel", "place", "place", "place"]

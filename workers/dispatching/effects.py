@@ -8,25 +8,40 @@ import psycopg
 
 from projections.effect import EffectRow
 
-# In the index's order for each desk: a long queue is never sorted, and one desk's cannot hide
-# another's.
+# In an index's order for each desk: a long queue is never sorted, and one desk's cannot hide
+# another's. Cancellations first: what is to be sent may wait, what rests at a venue may be filled.
 _DUE = """
 select row_to_json(due)::text
 from unnest(%(accounts)s::text[], %(connectors)s::text[], %(take_orders)s::boolean[])
     as ours (account, connector, takes_orders)
 cross join lateral (
-    select t.*
-    from open_effects t
-    where kind is not null
-        and t.account = ours.account
-        and t.connector = ours.connector
-        and due_us <= %(now_us)s
-        and (ours.takes_orders or kind <> 'place')
-        and not key = any(%(without)s)
-    order by due_us
-    limit %(limit)s
+    (
+        select t.*
+        from open_effects t
+        where kind = 'cancel'
+            and t.account = ours.account
+            and t.connector = ours.connector
+            and due_us <= %(now_us)s
+            and not key = any(%(without)s)
+        order by due_us
+        limit %(limit)s
+    )
+    union all
+    (
+        select t.*
+        from open_effects t
+        where kind is not null
+            and kind <> 'cancel'
+            and t.account = ours.account
+            and t.connector = ours.connector
+            and due_us <= %(now_us)s
+            and (ours.takes_orders or kind <> 'place')
+            and not key = any(%(without)s)
+        order by due_us
+        limit %(limit)s
+    )
 ) as due
-order by due.due_us
+order by due.kind <> 'cancel', due.due_us
 """
 # One index step a desk, however many rows each has.
 _OWING = """
@@ -141,7 +156,9 @@ async def due(
     without: Sequence[str],
     limit: int,
 ) -> list[EffectRow]:
-    """What these should act on now, `limit` of each at most, the longest due first.
+    """What these should act on now, `limit` of each at most and of cancellations as many more.
+
+    Cancellations first, then the longest due.
 
     Without the named keys, and without orders to be placed where a desk's value is False.
     """
