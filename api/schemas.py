@@ -41,6 +41,8 @@ WireStatus = Literal[
 
 
 class PlaceOrderBody(Struct, frozen=True):
+    """Fields that are not named here are passed over: clients of other versions send some."""
+
     account_name: Name
     connector_name: Name
     trading_pair: Name
