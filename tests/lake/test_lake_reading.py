@@ -22,6 +22,7 @@ from workers.lake.rebuilding import rebuild
 
 pytestmark = pytest.mark.postgres
 ENDLESS = "select sum(a.range * b.range) from range(10000000) a, range(10000000) b"
+LARGE = "select count(*) from (select distinct md5(range::varchar) from range(5000000))"
 COUNT = "select count(trade_id) from trades"
 
 
@@ -99,10 +100,7 @@ def test_a_query_over_its_memory_is_refused(filled: Lake) -> None:
     async def ask() -> None:
         async with reading(place) as reader:
             with pytest.raises(LakeOverLimit, match="AVIARY_LAKE_MEMORY_MB"):
-                await reader.query(
-                    "select count(*) from (select distinct md5(range::varchar) from range(5000000))",
-                    seconds=90,
-                )
+                await reader.query(LARGE, seconds=90)
             assert await reader.query(COUNT) == [(4,)]
 
     asyncio.run(ask())
