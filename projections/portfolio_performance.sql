@@ -8,24 +8,29 @@
 -- quarter of what the cast of a sum costs.
 
 -- name: figures
-with snapshots as (
+with last as (
+    select account, observed_at_us // $3 as bucket, max(position) as position
+    from portfolio
+    where observed_at_us between $1 and $2
+        and {rows}
+    group by account, bucket
+),
+snapshots as (
     select
         position,
-        any_value(account) as account,
-        any_value(observed_at_us) // $3 as bucket,
         coalesce(avg(value) filter ({wanted}) * count(value) filter ({wanted}), 0)
         + coalesce(
             sum((exact ->> '$.value')::double) filter (exact is not null and {wanted}), 0
         ) as value
     from portfolio
+    semi join last using (position)
     where observed_at_us between $1 and $2
-        and {rows}
     group by position
 ),
 sampled as (
-    select account, bucket, arg_max(value, position) as value
-    from snapshots
-    group by account, bucket
+    select account, bucket, value
+    from last
+    join snapshots using (position)
 ),
 filled as (
     select
