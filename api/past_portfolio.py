@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from api.as_of import Moment
-from api.past_rows import facts_in, rows_of
+from api.past_rows import facts_in, fold, listed, rows_of
 from api.reading import Ask, Row
 from domain.account import AccountDeleted
 from domain.portfolio import PortfolioObserved, PortfolioVenueSilent
@@ -54,7 +54,9 @@ async def snapshot_rows(
         "minutes_us": [minute_us for _, minute_us in last.values()],
     }
     found = await ask(_SQL["minutes"], given)
-    rows = await asyncio.to_thread(rows_of, portfolio_snapshots.PROJECTION, found)
+    folded = await asyncio.to_thread(fold, portfolio_snapshots.PROJECTION, found)
+    changed = await ask(_SQL["changed"], {"keys": list(folded), "as_of": moment.position})
+    rows = listed(folded[key] for (key,) in changed)
     newest_us = max((minute_us for _, minute_us in last.values()), default=0)
     wanted_us = values["newest_us"]
     if isinstance(wanted_us, int):

@@ -79,17 +79,21 @@ portfolios as not materialized (
     from jsonb_populate_recordset(null::portfolios, %(folded_portfolios)s::jsonb)
 )
 
+-- name: changed
+select key
+from portfolio_snapshots
+where key = any(%(keys)s::text[]) and position > %(as_of)s
+
 -- name: portfolio_snapshots
+-- The condition stands outside of the union for the reason that is told at `folded` in as_of.sql.
 portfolio_snapshots as not materialized (
     select *
-    from portfolio_snapshots
+    from (
+        select *
+        from portfolio_snapshots
+        union all
+        select *
+        from jsonb_populate_recordset(null::portfolio_snapshots, %(folded_snapshots)s::jsonb)
+    ) as either
     where position <= %(as_of)s
-    union all
-    select *
-    from jsonb_populate_recordset(null::portfolio_snapshots, %(folded_snapshots)s::jsonb) as former
-    where exists (
-        select
-        from portfolio_snapshots later
-        where later.key = former.key and later.position > %(as_of)s
-    )
 )
