@@ -64,7 +64,7 @@ def test_every_kind_of_value_has_its_json(desk: Desk) -> None:
     answer = desk.ask(
         "select 0::decimal(38,18) zero, 170141183460469231731687303715884105727::hugeint huge, "
         "'nan'::double no_number, '\\xAB'::blob bytes, {'a': [1.50::decimal(4,2)]} nested, null n, "
-        "true yes, timestamp '2026-01-02 03:04:05.678' at time zone 'UTC' moment, interval 1 day d"
+        "true flag, timestamp '2026-01-02 03:04:05.678' at time zone 'UTC' moment, interval 1 day d"
     )
     assert json.loads(answer.text, parse_int=str)["rows"] == [
         [
@@ -75,7 +75,7 @@ def test_every_kind_of_value_has_its_json(desk: Desk) -> None:
             {"a": ["1.50"]},
             None,
             True,
-            "2026-01-02T03:04:05.678Z",
+            "2026-01-02T03:04:05.678000Z",
             "P1D",
         ]
     ]
