@@ -6,7 +6,7 @@ from tests.api.live import Live
 from tests.as_of.history import READS, History, shown
 
 pytestmark = pytest.mark.postgres
-ROUNDS = 24
+ROUNDS = 16
 STEPS = 10
 
 
