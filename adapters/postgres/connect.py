@@ -23,7 +23,7 @@ _PLANS = "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
 # the whole transaction ends it.
 _WRITING = (
     "-c idle_in_transaction_session_timeout=2000 -c lock_timeout=3000 "
-    f"-c transaction_timeout=5000 {_PLANS}"
+    f"-c transaction_timeout=4000 {_PLANS}"
 )
 WRITER_OPTIONS = f"-c role=aviary_worker {_WRITING}"
 API_WRITER_OPTIONS = f"-c role=aviary_writer {_WRITING}"

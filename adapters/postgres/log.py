@@ -1,12 +1,13 @@
 """The log in Postgres: one writing connection for one committer, and reads from anywhere.
 
 The writing session is cut by the server when it stays silent for 2 s inside a transaction, so a
-frozen writer stops the others for 3 s; and after 5 s in all, should it freeze while it sends.
+frozen writer stops the others for 3 s; and after 4 s in all, should it freeze while it sends.
 """
 
+import select
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import psycopg
@@ -82,6 +83,36 @@ select pg_notify('{CHANNEL}', position::text) from moved
 """
 
 
+class _Writer:
+    """The writing session, in pipeline mode for as long as it lasts.
+
+    Leaving the mode sends a Flush after the last Sync, and with it the server stops counting how
+    long the session has been silent inside its transaction.
+    """
+
+    def __init__(self, dsn: str, options: str) -> None:
+        self.connection = connect(dsn, options, autocommit=True)
+        self._left = ExitStack()
+        self._pipeline = self._left.enter_context(self.connection.pipeline())
+        self._room = select.poll()
+        self._room.register(self.connection.fileno(), select.POLLOUT)
+
+    def sync(self) -> None:
+        """Send what is queued, and wait for all answers. Raises the first error among them.
+
+        All of it first: psycopg goes over to waiting for answers although a large part of the
+        question may be in its buffer still, and then both sides would wait for each other.
+        """
+        while self.connection.pgconn.flush():
+            self._room.poll()
+        self._pipeline.sync()
+
+    def close(self) -> None:
+        self.connection.close()
+        with suppress(psycopg.Error):  # It is closed: there is nothing to leave in good order.
+            self._left.close()
+
+
 class PostgresAppend:
     """One transaction on the writing connection, under the log's advisory lock.
 
@@ -89,8 +120,9 @@ class PostgresAppend:
     costs the holder a wait for the processor, and everybody waits for the holder.
     """
 
-    def __init__(self, connection: psycopg.Connection[Any], recorder: LogRecorder) -> None:
-        self._connection = connection
+    def __init__(self, writer: _Writer, recorder: LogRecorder) -> None:
+        self._writer = writer
+        self._connection = writer.connection
         self._recorder = recorder
         self._writes: list[Callable[[psycopg.Cursor[Any]], object]] = []
 
@@ -103,21 +135,21 @@ class PostgresAppend:
     def _ask(self, wanted: Wanted, before: Sequence[str] = ()) -> Found:
         run = self._connection.execute
         receipts = held = newer = None
-        with self._connection.pipeline():
-            for statement in before:
-                run(statement, prepare=True)
-            self._send_writes()
-            head = run(_HEAD, prepare=True, binary=True)
-            if wanted.command_ids:
-                receipts = self._connection.cursor(row_factory=class_row(Receipt), binary=True)
-                receipts.execute(_RECEIPTS, (list(wanted.command_ids),), prepare=True)
-            if wanted.fences:
-                fences = zip(*((f.account, f.lease) for f in wanted.fences), strict=True)
-                held = run(_HELD, [list(column) for column in fences], prepare=True)
-            if wanted.versions or wanted.tallies:
-                streams, versions = list(wanted.versions), list(wanted.versions.values())
-                asked = (streams, versions, list(wanted.tallies))
-                newer = run(_NEWER, asked, prepare=True, binary=True)
+        for statement in before:
+            run(statement, prepare=True)
+        self._send_writes()
+        head = run(_HEAD, prepare=True, binary=True)
+        if wanted.command_ids:
+            receipts = self._connection.cursor(row_factory=class_row(Receipt), binary=True)
+            receipts.execute(_RECEIPTS, (list(wanted.command_ids),), prepare=True)
+        if wanted.fences:
+            fences = zip(*((f.account, f.lease) for f in wanted.fences), strict=True)
+            held = run(_HELD, [list(column) for column in fences], prepare=True)
+        if wanted.versions or wanted.tallies:
+            streams, versions = list(wanted.versions), list(wanted.versions.values())
+            asked = (streams, versions, list(wanted.tallies))
+            newer = run(_NEWER, asked, prepare=True, binary=True)
+        self._writer.sync()
         rows = newer.fetchall() if newer else []
         row = head.fetchone()
         return Found(
@@ -154,9 +186,9 @@ class PostgresAppend:
 
     def commit(self) -> None:
         """After a statement that failed the rest of a pipeline is skipped, and so is COMMIT."""
-        with self._connection.pipeline():
-            self._send_writes()
-            self._connection.execute("commit", prepare=False)  # In sight of who reads along.
+        self._send_writes()
+        self._connection.execute("commit", prepare=False)  # In sight of who reads along.
+        self._writer.sync()
 
     def _write(self, query: str, values: Sequence[object] = ()) -> None:
         self._writes.append(lambda cursor: cursor.execute(query, values, prepare=True))
@@ -173,7 +205,7 @@ class PostgresLog:
     def __init__(self, dsn: str, options: str = WRITER_OPTIONS) -> None:
         self._dsn = dsn
         self._options = options
-        self._connection: psycopg.Connection[Any] | None = None
+        self._writer: _Writer | None = None
         self._reading = threading.Lock()
         self._reader: psycopg.Connection[Any] | None = None
         self.recorder = LogRecorder(LogDatastore(dsn, options))
@@ -181,11 +213,12 @@ class PostgresLog:
     @contextmanager
     def append(self) -> Iterator[PostgresAppend]:
         try:
-            if self._connection is None or self._connection.closed:
-                self._connection = connect(self._dsn, self._options, autocommit=True)
-            yield PostgresAppend(self._connection, self.recorder)
-            if not self._connection.closed:
-                self._connection.rollback()
+            if self._writer is None or self._writer.connection.closed:
+                self._drop_writer()
+                self._writer = _Writer(self._dsn, self._options)
+            yield PostgresAppend(self._writer, self.recorder)
+            if not self._writer.connection.closed:
+                self._writer.connection.rollback()
         except _CONTENT_ERRORS:
             self._drop_writer()
             raise
@@ -197,9 +230,9 @@ class PostgresLog:
             raise
 
     def _drop_writer(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
 
     @contextmanager
     def _read(self) -> Iterator[psycopg.Connection[Any]]:

@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.postgres]
 CUT_SECONDS = 2.0
 """After so long the server cuts a writer that is silent inside a transaction."""
 MARGIN_SECONDS = 3.0
-SENDING_CUT_SECONDS = 5.0
+SENDING_CUT_SECONDS = 4.0
 """Of a session that waits for the rest of what a frozen writer was sending."""
 
 

@@ -207,3 +207,15 @@ def test_text_beyond_ascii_is_kept(opened: Opened) -> None:
         append.commit()
     assert opened.again().read_stream("order-\u00e9\u2713\U0001f600") == [event]
     assert check_log(opened.store) == [event]
+
+
+def test_a_transaction_larger_than_any_buffer_is_stored(opened: Opened) -> None:
+    with opened.store.append() as append:
+        head = append.lock().head
+        events = []
+        for version in range(1, 41):
+            events.append(next_event(head, "s-large", version, bytes(200_000)))
+            head = Head(events[-1].position, events[-1].seal)
+        append.write_events(events, head)
+        append.commit()
+    assert [len(event.payload) for event in opened.again().read_stream("s-large")] == [200_000] * 40

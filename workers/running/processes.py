@@ -88,13 +88,13 @@ def _workers(
         jobs = jobs_of(settings, dsn, store, committer)
         await run_scheduler(jobs, pulse, stopping)
 
-    async def relay(pulse: Pulse, stopping: asyncio.Event) -> None:
-        from workers.relaying.relay import run_relay
     async def keep_lake(pulse: Pulse, stopping: asyncio.Event) -> None:
         from workers.lake.worker import run_lake
 
         await run_lake(settings, dsn, pulse, stopping)
 
+    async def relay(pulse: Pulse, stopping: asyncio.Event) -> None:
+        from workers.relaying.relay import run_relay
 
         await run_relay(settings, dsn, pulse, stopping)
 
@@ -107,7 +107,7 @@ def _workers(
         "dispatcher": dispatch,
         "projector": project,
         "scheduler": schedule,
+        "lake": keep_lake,
         "relay": relay,
         "kafka-projector": project_from_kafka,
-        "lake": keep_lake,
     }
