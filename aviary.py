@@ -103,22 +103,22 @@ def api(
 
 @app.command()
 def worker(
-    name: Annotated[str, typer.Argument(help=f"{', '.join(names.EVERY)}, all or paper.")],
+    wanted: Annotated[
+        list[str], typer.Argument(help=f"{', '.join(names.EVERY)}, all or paper.", metavar="NAME")
+    ],
 ) -> None:
-    """Run one worker, or all of them, in this process."""
+    """Run one worker, several, or all of them, in this process."""
     from workers.running import processes
     from workers.running.database import database, settled
     from workers.running.serve import become_paper
 
     settings = _settings()
-    if name == "paper":
+    if wanted == ["paper"]:
         become_paper(settings)
-    if name not in (*names.EVERY, "all"):
-        raise typer.BadParameter(f"{name!r} is none of {', '.join(names.EVERY)}, all, paper")
-    configured = names.configured(settings)
-    if name in names.WITH_KAFKA and name not in configured:
-        raise BadSetting("KAFKA_BOOTSTRAP_SERVERS", f"the {name} needs Kafka: set it to host:port")
-    chosen = configured if name == "all" else (name,)
+    try:
+        chosen = names.chosen(settings, wanted)
+    except LookupError as error:
+        raise typer.BadParameter(str(error)) from None
     with database(settings) as dsns:
         _run_async(processes.run_named(chosen, settled(settings, dsns), dsns.app))
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import psycopg
 
+from adapters.postgres.append import CHANNEL
 from adapters.postgres.connect import READER_OPTIONS, connect_async
-from adapters.postgres.log import CHANNEL
 from api.audit.frames import Batch, Entry, Wanted, entries_of, gather
 
 _log = logging.getLogger(__name__)

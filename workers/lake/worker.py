@@ -16,8 +16,8 @@ import psycopg
 from adapters.lake.attach import LakeUnavailable, place_for_writing, told
 from adapters.lake.tables import FOLDED, SPOOL, TABLES
 from adapters.postgres import lake as store
+from adapters.postgres.append import CHANNEL
 from adapters.postgres.connect import PROJECTOR_OPTIONS, connect
-from adapters.postgres.log import CHANNEL
 from adapters.postgres.relays import load_head, read_page
 from adapters.settings import Settings
 from commands.crashpoint import crashpoint

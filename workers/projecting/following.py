@@ -4,8 +4,8 @@ import asyncio
 import logging
 import time
 
+from adapters.postgres.append import CHANNEL
 from adapters.postgres.connect import PROJECTOR_OPTIONS, connect
-from adapters.postgres.log import CHANNEL
 from adapters.postgres.rows import CheckpointMoved
 from workers.projecting.projector import Projector
 from workers.running.pulse import Pulse

@@ -19,8 +19,8 @@ from adapters.kafka.producer import Producer, ProducerLimits
 from adapters.kafka.records import Record, source_of, to_record
 from adapters.kafka.topics import CannotPublish, Topics, partition_of
 from adapters.postgres import relays
+from adapters.postgres.append import CHANNEL
 from adapters.postgres.connect import PROJECTOR_OPTIONS, connect
-from adapters.postgres.log import CHANNEL
 from adapters.settings import Settings
 from commands.catalogue import topic_of
 from commands.codec import LogIsNewer

@@ -2,8 +2,11 @@
 
 import asyncio
 import functools
+import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from importlib.metadata import version
+from pathlib import Path
 
 from adapters.postgres.log import PostgresLog
 from adapters.settings import Settings
@@ -15,9 +18,12 @@ from workers.dispatching.dispatcher import Dispatcher
 from workers.dispatching.dispatcher_limits import DispatcherLimits
 from workers.dispatching.sweeping import SETTLED_SECONDS, SWEEP_SECONDS, sweep
 from workers.projecting.following import run_projector
+from workers.running.names import LAKE
 from workers.running.pulse import Pulse
 from workers.running.runner import Worker, run_workers
 from workers.scheduler import Job, request_reconciliations, run_scheduler
+
+NICENESS = 19
 
 
 def outside_of(settings: Settings, dsn: str) -> Outside:
@@ -58,6 +64,8 @@ def make_committer(settings: Settings, store: PostgresLog) -> Committer:
 
 async def run_named(names: Sequence[str], settings: Settings, dsn: str) -> None:
     """Run workers of these names in this process until it is told to stop."""
+    if names == (LAKE,):
+        _give_way()
     store = PostgresLog(dsn)
     committer = make_committer(settings, store)
     made = _workers(settings, dsn, store, committer)
@@ -66,6 +74,13 @@ async def run_named(names: Sequence[str], settings: Settings, dsn: str) -> None:
     finally:
         await asyncio.to_thread(committer.close)
         store.close()
+
+
+def _give_way() -> None:
+    """Let whoever else wants the processor have it: the lake, alone in its process, can wait."""
+    os.nice(NICENESS)
+    with suppress(OSError):  # Linux, where sessions are also weighed against one another.
+        Path("/proc/self/autogroup").write_text(str(NICENESS))
 
 
 def _workers(

@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 
 from adapters.postgres.embedded import EmbeddedPostgres
 from adapters.settings import Settings, without_secrets
+from workers.running import names
 from workers.running.child import Child, PostgresChild, Runnable
 from workers.running.database import Dsns, dsns_of, publish, withdraw
-from workers.running.names import PAPER_PORT
 from workers.running.supervisor import run
 
 PAPER_FILE = "paper.sqlite"
@@ -52,7 +52,7 @@ def serve(settings: Settings, announce: Callable[[], None]) -> int:
         workers |= environment
     children += [
         _Migration("migrate", [*_aviary_argv(), "migrate"], owners, restart=False),
-        _aviary("workers", ["worker", "all"], workers),
+        *_workers(settings, workers),
         _Api(settings, environment, announce),
     ]
     try:
@@ -112,6 +112,16 @@ class _Api(Child):
         return is_ready
 
 
+def _workers(settings: Settings, environment: dict[str, str]) -> list[Runnable]:
+    """All in one process but the lake's: its long computations would hold up the others."""
+    wanted = names.configured(settings)
+    others = [name for name in wanted if name != names.LAKE]
+    children: list[Runnable] = [_aviary("workers", ["worker", *others], environment)]
+    if names.LAKE in wanted:
+        children.append(_aviary("lake", ["worker", names.LAKE], environment))
+    return children
+
+
 def _aviary_argv() -> list[str]:
     return [sys.executable, "-m", "aviary"]
 
@@ -153,7 +163,7 @@ def paper_argv(settings: Settings, port: int) -> list[str]:
 def become_paper(settings: Settings) -> NoReturn:
     """Be the venue alone, at the port of its address."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    port = urlsplit(settings.paper_url or "").port or PAPER_PORT
+    port = urlsplit(settings.paper_url or "").port or names.PAPER_PORT
     environment = without_secrets(os.environ) | {"PAPER_TOKEN": settings.paper_token or ""}
     sys.stderr.write(f"The paper venue listens at {settings.paper_host}:{port}\n")
     argv = [*paper_argv(settings, port), "--host", settings.paper_host]
