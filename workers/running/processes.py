@@ -1,7 +1,6 @@
 """What each worker process is made of: its store, its committer, its venues, its loops."""
 
 import asyncio
-import functools
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -10,48 +9,12 @@ from pathlib import Path
 
 from adapters.postgres.log import PostgresLog
 from adapters.settings import Settings
-from adapters.vault.vault import Vault
-from adapters.venues.registry import private_venue
 from commands.committer import Committer, Limits
-from workers.dispatching.context import Outside
-from workers.dispatching.dispatcher import Dispatcher
-from workers.dispatching.dispatcher_limits import DispatcherLimits
-from workers.dispatching.sweeping import SETTLED_SECONDS, SWEEP_SECONDS, sweep
-from workers.projecting.following import run_projector
 from workers.running.names import LAKE
 from workers.running.pulse import Pulse
 from workers.running.runner import Worker, run_workers
-from workers.scheduler import Job, request_reconciliations, run_scheduler
 
 NICENESS = 19
-
-
-def outside_of(settings: Settings, dsn: str) -> Outside:
-    """The venues and the vault, as dispatchers reach them."""
-    vault = Vault(dsn, settings)
-
-    async def open_secret(secret_id: str) -> Mapping[str, str]:
-        return (await asyncio.to_thread(vault.open, secret_id)).texts()
-
-    return Outside(functools.partial(private_venue, settings), open_secret, settings)
-
-
-def jobs_of(
-    settings: Settings, dsn: str, store: PostgresLog, committer: Committer
-) -> tuple[Job, ...]:
-    """What the scheduler does, and how often."""
-    seconds, vault = settings.reconcile_seconds, Vault(dsn, settings)
-
-    async def reconcile() -> int:
-        return await request_reconciliations(dsn, committer, seconds)
-
-    async def destroy() -> int:
-        return await sweep(dsn, store, committer, vault, SETTLED_SECONDS)
-
-    return (
-        Job("reconciliations_requested", seconds, reconcile),
-        Job("secrets_destroyed", SWEEP_SECONDS, destroy),
-    )
 
 
 def make_committer(settings: Settings, store: PostgresLog) -> Committer:
@@ -86,22 +49,22 @@ def _give_way() -> None:
 def _workers(
     settings: Settings, dsn: str, store: PostgresLog, committer: Committer
 ) -> Mapping[str, Worker]:
-    limits = DispatcherLimits(
-        window_seconds=settings.send_window_seconds,
-        lease_seconds=settings.lease_seconds,
-        funding_seconds=settings.funding_seconds,
-        portfolio_seconds=60 * settings.account_update_interval,
-    )
+    """Each imports what it needs when it runs: processes of their own stay small."""
 
     async def dispatch(pulse: Pulse, stopping: asyncio.Event) -> None:
-        await Dispatcher(dsn, committer, outside_of(settings, dsn), pulse, limits).run(stopping)
+        from workers.dispatching.running import run_dispatcher
+
+        await run_dispatcher(settings, dsn, committer, pulse, stopping)
 
     async def project(pulse: Pulse, stopping: asyncio.Event) -> None:
+        from workers.projecting.following import run_projector
+
         await run_projector(dsn, pulse, stopping)
 
     async def schedule(pulse: Pulse, stopping: asyncio.Event) -> None:
-        jobs = jobs_of(settings, dsn, store, committer)
-        await run_scheduler(jobs, pulse, stopping)
+        from workers.jobs import run_jobs
+
+        await run_jobs(settings, dsn, store, committer, pulse, stopping)
 
     async def keep_lake(pulse: Pulse, stopping: asyncio.Event) -> None:
         from workers.lake.worker import run_lake

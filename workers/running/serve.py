@@ -39,7 +39,8 @@ def serve(settings: Settings, announce: Callable[[], None]) -> int:
     owners = dict(environment)
     for name in ("AVIARY_MIGRATE_DATABASE_URL", "AVIARY_MIGRATE_DATABASE_URL_FILE"):
         environment.pop(name, None)  # Only the migration speaks as the owner.
-    workers = dict(environment)
+    # Large batches, made by several threads: each would keep the memory of its largest.
+    workers = {"MALLOC_ARENA_MAX": "2"} | environment
     if settings.lake_reader_dsn is not None:
         for name in ("AVIARY_LAKE_DSN", "AVIARY_LAKE_DSN_FILE"):
             environment.pop(name, None)  # The API reads the lake and no more.
