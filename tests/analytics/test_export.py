@@ -103,6 +103,7 @@ def test_killed_at_any_step_no_position_is_there_twice_and_none_is_missing(
     code = f"""
 from tests.analytics.test_export import *
 from tests.postgres_fixture import Database
+from workers.lake import chores
 chores.PAGE_EVENTS = 10
 export(Database({own.name!r}, {own.owner_dsn!r}, {own.app_dsn!r}),
     Lake({lake.name!r}, Path({str(lake.folder)!r}), {lake.dsn!r}, {lake.reader_dsn!r}))
