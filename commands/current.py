@@ -1,7 +1,7 @@
 """What a batch is decided on, brought up to date under the log's lock: streams, guards, tallies.
 
 Streams are remembered and what is newer is read; tallies are always read. New states are taken only
-after COMMIT, and everything is dropped on any error.
+after COMMIT, and dropped on any error.
 """
 
 from collections import OrderedDict
@@ -59,7 +59,9 @@ class Current:
             self._streams.popitem(last=False)
 
     def forget(self) -> None:
-        self._streams.clear()
+        """Long streams stay: to fold them again takes seconds, and what is newer is always read."""
+        for stream in [name for name in self._streams if not aggregate_of(name).is_long]:
+            del self._streams[stream]
 
 
 def wanted(requests: Sequence[Request], known: States) -> Wanted:

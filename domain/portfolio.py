@@ -113,8 +113,8 @@ def decide(command: Command, state: Portfolio, of: Account) -> tuple[Event, ...]
         for its in command.silent
     )
     held = (*command.held, *_carried(command.silent, state.held))
-    if not held and not state.held:
-        return silences
+    if not held and (silences or not state.held):
+        return silences  # Nothing is known, which is not nothing held.
     return (
         *silences,
         PortfolioObserved(

@@ -12,6 +12,7 @@ from contextlib import ExitStack, suppress
 from typing import Any
 
 import psycopg
+from psycopg.pq import TransactionStatus
 from psycopg.rows import class_row
 
 from adapters.postgres.connect import connect
@@ -104,6 +105,11 @@ class Writer:
         while self.connection.pgconn.flush():
             self._room.poll()
         self._pipeline.sync()
+
+    def is_inside(self) -> bool:
+        """Whether a transaction is open; once it is committed there is nothing to undo."""
+        status = self.connection.pgconn.transaction_status
+        return not self.connection.closed and status != TransactionStatus.IDLE
 
     def close(self) -> None:
         self.connection.close()

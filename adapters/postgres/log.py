@@ -36,7 +36,7 @@ class PostgresLog:
                 self._drop_writer()
                 self._writer = Writer(self._dsn, self._options)
             yield PostgresAppend(self._writer, self.recorder)
-            if not self._writer.connection.closed:
+            if self._writer.is_inside():
                 self._writer.connection.rollback()
         except _CONTENT_ERRORS:
             self._drop_writer()

@@ -130,6 +130,7 @@ def test_it_stops_before_the_event_and_the_others_go_on(
         again = Retried("pnl", "*", is_cured=False, error=f"{error} {BAD + 1}")
         assert retry_parked(database.app_dsn) == [again]
         assert halted_now(database)[0].position == BAD + 1
+        assert checkpoints(database)["pnl"] == BAD
         fold.positions.clear()
         assert retry_parked(database.app_dsn, "orders") == []
         assert retry_parked(database.app_dsn, "pnl", KEY) == []

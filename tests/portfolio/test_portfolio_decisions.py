@@ -104,10 +104,15 @@ def test_of_a_venue_that_never_told_anything_only_its_silence_is_recorded() -> N
 
 
 def test_what_another_credential_told_is_not_carried_over() -> None:
+    binance = at("binance", ETHER, us=AT + 9)
+    both = observed(at("binance", ETHER), at("paper", BITCOIN))
+    command = look(binance, us=AT + 9, silent=(SilentVenue("paper", ERROR, AT + 1),))
+    open_(both).when(command).then(silence("paper", AT + 9), observed(binance, us=AT + 9))
+
+
+def test_where_nothing_at_all_is_known_there_is_no_snapshot_of_nothing() -> None:
     command = look(us=AT + 9, silent=(SilentVenue("paper", ERROR, AT + 1),))
-    open_(observed(at("paper", BITCOIN))).when(command).then(
-        silence("paper", AT + 9), observed(us=AT + 9)
-    )
+    open_(observed(at("paper", BITCOIN))).when(command).then(silence("paper", AT + 9))
 
 
 def test_a_connector_that_is_the_accounts_no_more_is_gone() -> None:

@@ -48,11 +48,14 @@ class Keeping:
 
     def keep(self, *, reading_minutes: float = READING_MINUTES) -> int:
         """Answers 0: it takes nothing in. Raises duckdb.Error."""
-        run = self._writer.connection.execute
+
+        def run(statement: str) -> None:
+            self._writer.connection.execute(statement)
+            self._beat()
+
         for table in TABLES:
             run(f"call ducklake_flush_inlined_data('lake', table_name => '{table}')")
             run(f"call ducklake_merge_adjacent_files('lake', '{table}')")
-            self._beat()
         seconds = int(reading_minutes * 60)
         age = f"now() - to_seconds({seconds})"
         run(f"call ducklake_expire_snapshots('lake', older_than => {age})")

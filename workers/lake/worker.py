@@ -202,8 +202,8 @@ class _Run:
                 began_at = time.monotonic()
                 is_new = batches.is_anything_new()
                 taken = self._in_turn(session, batches.step) if is_new else 0
-                if not taken and chores.is_due():
-                    taken = self._in_turn(session, chores.step)
+                if taken < PAGE_EVENTS // 2 and chores.is_due():
+                    taken += self._in_turn(session, chores.step)
                 if keeping.is_due():
                     self._in_turn(session, keeping.keep)
                 self._beat(batches)

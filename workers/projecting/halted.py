@@ -16,7 +16,7 @@ from adapters.postgres import rows as store
 from adapters.postgres.connect import PROJECTOR_OPTIONS, connect
 from adapters.postgres.feeds import lock_alone
 from projections.projection import Projection
-from workers.projecting.projector import Halted, Projector
+from workers.projecting.projector import PAGE_EVENTS, Halted, Projector
 
 
 class HaltedModel(Struct, frozen=True):
@@ -46,12 +46,26 @@ def retry_halted(dsn: str, projections: Iterable[Projection]) -> Iterator[tuple[
                 yield projection.name, _retry(dsn, connection, projection)
 
 
+def _halted(dsn: str, projection: Projection, page_events: int = PAGE_EVENTS) -> Projector:
+    return Projector(dsn, (projection,), page_events=page_events, is_live=False, is_halted=True)
+
+
+def _fold_before(dsn: str, projection: Projection, position: int) -> None:
+    """What came before the event in its page: the note of the halt promises all of it."""
+    with closing(_halted(dsn, projection)) as folding:
+        left = position - 1 - folding.position
+    if left > 0:
+        with closing(_halted(dsn, projection, left)) as folding:
+            folding.step()
+
+
 def _retry(dsn: str, connection: psycopg.Connection[Any], projection: Projection) -> str | None:
     try:
-        with closing(Projector(dsn, (projection,), is_live=False, is_halted=True)) as folding:
+        with closing(_halted(dsn, projection)) as folding:
             while folding.step().events:
                 pass
     except Halted as error:
+        _fold_before(dsn, projection, error.halt.position)
         store.halt_elsewhere(connection, *structs.astuple(error.halt))
         return error.halt.error
     except store.CheckpointMoved:

@@ -42,8 +42,9 @@ async def run_named(names: Sequence[str], settings: Settings, dsn: str) -> None:
 def _give_way() -> None:
     """Let whoever else wants the processor have it: the lake, alone in its process, can wait."""
     os.nice(NICENESS)
-    with suppress(OSError):  # Linux, where sessions are also weighed against one another.
-        Path("/proc/self/autogroup").write_text(str(NICENESS))
+    if os.getsid(0) == os.getpid():  # Else it would speak for everybody in the terminal.
+        with suppress(OSError):  # Linux, where sessions are also weighed against one another.
+            Path("/proc/self/autogroup").write_text(str(NICENESS))
 
 
 def _workers(
