@@ -1,10 +1,12 @@
 """What the API is made of: handed to the app factory, read by handlers."""
 
+from asyncio import Semaphore
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, cast
 
 from litestar.connection import ASGIConnection
-from msgspec import Struct
+from msgspec import Struct, field
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
@@ -23,6 +25,7 @@ from commands.committer import Committer
 from commands.store import Store
 
 Pool = AsyncConnectionPool[AsyncConnection[Any]]
+PAST_READS_MAX = 2
 RetryParked = Callable[[str | None, str | None], Awaitable[Sequence[Struct]]]
 """Projection and key, None for all; answers what became of each."""
 
@@ -49,6 +52,8 @@ class Deps(Struct, frozen=True, kw_only=True):
     hash_key: bytes
     """The same after every restart, or a repeated request would look like another one."""
     retry_parked: RetryParked
+    past_reads: Semaphore = field(default_factory=partial(Semaphore, PAST_READS_MAX))
+    """Each holds a connection of the pool for as long as it folds; the pool is everybody's."""
     version: str = ""
 
 

@@ -18,8 +18,8 @@ from api.as_of import Moment, moment_of
 from api.cursors import Cursors
 from api.errors import invalid
 from api.openapi import Operation
-from api.past import Past, past_of
-from api.reading import Ask, Row, answer, in_snapshot, rows, wait_for_position
+from api.past import Past, past_of, read_past
+from api.reading import Ask, Row, answer, rows, wait_for_position
 from api.reply import Reply
 from projections import queries
 
@@ -77,7 +77,7 @@ class Listing:
             total, found = await self._read(ask, names, values, after, limit)
         else:
             work = partial(self._read_past, moment, names, values, after, limit)
-            total, found = await in_snapshot(deps.pool, work)
+            total, found = await read_past(deps, work)
         position, has_more, last, items = found
         then = None if moment is None else moment.position
         following = self._cursors.make(self._name, last, then) if has_more else None

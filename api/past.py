@@ -7,14 +7,14 @@ it is read in one snapshot: a row that changes meanwhile is neither missed nor s
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from litestar import Request
 from msgspec import Struct
 
 from api.as_of import Moment, moment_of
-from api.deps import Deps
+from api.deps import PAST_READS_MAX, Deps
 from api.errors import Failure
 from api.past_portfolio import portfolio_rows, snapshot_rows
 from api.past_rows import rows_of
@@ -25,7 +25,11 @@ from projections.projection import Projection
 
 _SQL = queries.load("as_of")
 ROWS_MAX = 5_000
-EVENTS_MAX = 50_000
+EVENTS_MAX = 20_000
+TURN_SECONDS = 2.0
+"""So long a read of the past waits for others to end."""
+Found = TypeVar("Found")
+RETRY_LATER = {"Retry-After": "2"}
 _CLOCK = "clock_timestamp()"
 _THEN = "(timestamptz 'epoch' + %(then_us)s * interval '1 microsecond')"
 
@@ -96,7 +100,28 @@ async def row_then(
         found = await ask(past.query(query), {**values, **past.values})
         return found[0] if found else None
 
-    return await in_snapshot(deps.pool, work)
+    return await read_past(deps, work)
+
+
+async def read_past(deps: Deps, work: Callable[[Ask], Awaitable[Found]]) -> Found:
+    """In one snapshot, and a few at a time: callers are known by connections of the same pool.
+
+    Raises Failure 503 when none of them has ended in time.
+    """
+    try:
+        async with asyncio.timeout(TURN_SECONDS):
+            await deps.past_reads.acquire()
+    except TimeoutError:
+        text = (
+            f"{PAST_READS_MAX} reads of the past are under way and none ended within "
+            f"{TURN_SECONDS:.0f} s. Send the same request again, after the seconds in Retry-After, "
+            f"and not more than {PAST_READS_MAX} with as_of at once."
+        )
+        raise Failure(503, text, "as_of_busy", RETRY_LATER) from None
+    try:
+        return await in_snapshot(deps.pool, work)
+    finally:
+        deps.past_reads.release()
 
 
 async def past_of(
