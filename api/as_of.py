@@ -17,6 +17,7 @@ from msgspec import Struct
 from api.audit.events import iso
 from api.deps import Deps, deps_of
 from api.errors import invalid
+from api.http.decoding import parameter
 from api.reading import POSITION_MAX, reach, row
 from projections import queries
 
@@ -51,9 +52,7 @@ async def as_of(request: Request[Any, Any, Any]) -> int | None:
 
 async def moment_of(request: Request[Any, Any, Any], pinned: int | None = None) -> Moment | None:
     """`pinned` is what a cursor was made as of: then another position is refused."""
-    text = None
-    if b"as_of" in request.scope["query_string"]:
-        text = request.query_params.get("as_of")
+    text = parameter(request, "as_of")
     if text is None and pinned is None:
         return None
     deps = deps_of(request)

@@ -20,6 +20,7 @@ from psycopg_pool import PoolTimeout
 
 from api.deps import Deps, Pool, deps_of
 from api.errors import RETRY_SOON, Failure, invalid
+from api.http.decoding import parameter
 from api.openapi import Operation
 from api.reply import Reply
 from domain.log import StoreUnavailable
@@ -134,22 +135,26 @@ def _cut(connection: psycopg.AsyncConnection[Any], is_cut: list[bool]) -> None:
 async def wait_for_position(request: Request[Any, Any, Any]) -> Deps:
     """Obey `?min_position=`; returns the deps because every read begins here."""
     deps = deps_of(request)
-    asked: bytes = request.scope["query_string"]
-    if b"as_of" in asked and "as_of" in request.query_params:
+    if parameter(request, "as_of") is not None:
         operation: Operation | None = request.scope["route_handler"].opt.get("operation")
         if operation is None or not operation.is_as_of:
             message = "This route answers for the present only; leave as_of out"
             raise invalid("value_error", ("query", "as_of"), message)
-    if b"min_position" not in asked:
-        return deps
-    text = request.query_params.get("min_position")
+    position = min_position(request)
+    if position is not None:
+        await reach(deps, position)
+    return deps
+
+
+def min_position(request: Request[Any, Any, Any]) -> int | None:
+    """Raise Failure 422 for what is no position."""
+    text = parameter(request, "min_position")
     if text is None:
-        return deps
+        return None
     if not re.fullmatch(r"[0-9]{1,19}", text, re.ASCII) or int(text) > POSITION_MAX:
         expected = "Expected a position of the log: a whole number from 0"
         raise invalid("int_parsing", ("query", "min_position"), expected, text[:200])
-    await reach(deps, int(text))
-    return deps
+    return int(text)
 
 
 async def reach(deps: Deps, position: int) -> None:

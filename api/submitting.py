@@ -17,6 +17,7 @@ from msgspec import Struct
 from api.deps import Caller, Deps
 from api.errors import RETRY_SOON, Failure, invalid, of_command, refusal
 from api.http.body_and_headers import headers
+from api.http.decoding import parameter
 from api.metrics import Metrics
 from api.reading import in_thread
 from commands.request import COMMAND_ID_BYTES, Command, Outcome, command_id_of, request_hash
@@ -206,9 +207,9 @@ async def wait_for(
 
 def is_dry_run(request: Request[Any, Any, Any]) -> bool:
     """Raise Failure 422 for a dry_run that is neither true nor false."""
-    if b"dry_run" not in request.scope["query_string"]:
+    value = parameter(request, "dry_run")
+    if value is None:
         return False
-    value = request.query_params.get("dry_run", "false")
     if value not in ("true", "false"):
         raise invalid("bool_parsing", ("query", "dry_run"), "Expected true or false", value[:200])
     return value == "true"

@@ -91,6 +91,14 @@ class Query:
             raise Failure(422, errors_of(self.kind, given, "query", strict=False)) from None
 
 
+def parameter(request: Request[Any, Any, Any], name: str) -> str | None:
+    """The first of that name, which may be percent-encoded; most requests have no query at all."""
+    if not request.scope["query_string"]:
+        return None
+    found: str | None = request.query_params.get(name)
+    return found
+
+
 def errors_of(
     kind: type[Struct], given: dict[str, Any], place: str, *, strict: bool
 ) -> list[dict[str, object]]:

@@ -29,7 +29,7 @@ from api.portfolio.schemas import (
     PerformanceFilter,
     PerformancePoint,
 )
-from api.reading import MIN_POSITION_SECONDS, answer, wait_for_position
+from api.reading import MIN_POSITION_SECONDS, answer, min_position, wait_for_position
 from api.reply import Reply
 from projections import queries
 
@@ -65,9 +65,7 @@ async def _performance(request: Request[Any, Any, Any], asked: PerformanceFilter
     start_us, end_us = _range(asked, seconds, time.time_ns() // 1000)
     deps = await wait_for_position(request)
     then = await as_of(request)
-    least = then
-    if then is None and "min_position" in request.query_params:
-        least = int(request.query_params["min_position"])
+    least = min_position(request) if then is None else then
     sql, values = _question(asked, start_us, end_us, seconds, then)
     found = await _ask(deps, sql, values, least or 0)
     position = next((int(row[2]) for row in found if row[0] == "position"), 0)
