@@ -132,15 +132,15 @@ def distribution(held: Sequence[Holding]) -> dict[str, Any]:
 
 def _token_share(token: str, held: Sequence[Holding], whole: Decimal) -> dict[str, Any]:
     all_of_it = _sum_of(held)
+    accounts: dict[str, list[Holding]] = {}
+    for its in held:
+        accounts.setdefault(its.account, []).append(its)
     return {
         "token": token,
         "total_value": rounded(all_of_it.value, 6),
         "total_units": all_of_it.units,
         "percentage": percentage(all_of_it.value, whole),
-        "accounts": {
-            account: _account_share([its for its in held if its.account == account], whole)
-            for account in dict.fromkeys(its.account for its in held)
-        },
+        "accounts": {account: _account_share(own, whole) for account, own in accounts.items()},
     }
 
 
@@ -160,7 +160,10 @@ def _account_share(held: Sequence[Holding], whole: Decimal) -> dict[str, Any]:
 def accounts_distribution(rows: Sequence[PortfolioRow], held: Sequence[Holding]) -> dict[str, Any]:
     """The fields of AccountsDistribution that are figures; an account without value is there."""
     whole = total(held)
-    shown = [_account_part(row, [h for h in held if h.account == row.key], whole) for row in rows]
+    accounts: dict[str, list[Holding]] = {}
+    for its in held:
+        accounts.setdefault(its.account, []).append(its)
+    shown = [_account_part(row, accounts.get(row.key, ()), whole) for row in rows]
     shown.sort(key=lambda found: (-found["total_value"], found["account"]))
     return {
         "total_portfolio_value": rounded(whole, 6),
@@ -171,12 +174,15 @@ def accounts_distribution(rows: Sequence[PortfolioRow], held: Sequence[Holding])
 
 def _account_part(row: PortfolioRow, own: Sequence[Holding], whole: Decimal) -> dict[str, Any]:
     value = total(own)
+    connectors: dict[str, list[Holding]] = {}
+    for its in own:
+        connectors.setdefault(its.connector, []).append(its)
     return {
         "account": row.key,
         "total_value": rounded(value, 6),
         "percentage": percentage(value, whole),
         "connectors": {
-            connector: _part(total(h for h in own if h.connector == connector), whole)
+            connector: _part(total(connectors.get(connector, ())), whole)
             for connector in connectors_of(row)
         },
     }
