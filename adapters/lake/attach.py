@@ -6,12 +6,16 @@ error. Messages of DuckDB hold the catalogue's whole login, so none leaves here 
 
 import importlib.util
 import re
+import uuid
+import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from adapters.lake.spill import OwnFolder
+from adapters.lake.spill import OwnFolder
 from adapters.settings import Settings
 
 if TYPE_CHECKING:
@@ -23,6 +27,8 @@ INLINED_ROWS_MAX = 2000
 """Smaller inserts stay in the catalogue until they are flushed together into one Parquet file."""
 _THREADS = 2
 _SPILL = "4GB"
+_FOLDERS = "duckdb-"
+_FOLDERS = "duckdb-"
 _TCP = {
     "connect_timeout": "3",
     "keepalives_idle": "5",
@@ -60,9 +66,15 @@ class Place(Struct, frozen=True):
     data: str
     """A folder, or s3://..., with a slash at its end."""
     spill: str
-    """The folder into which large queries spill, made when needed."""
+    """The folder in which each DuckDB has one of its own for what large queries spill."""
     memory_mb: int = 512
     store: ObjectStore = ObjectStore()
+    is_shared: bool = True
+    """False where no one else's files can be among the data: in our own data folder."""
+
+    @property
+    def is_local(self) -> bool:
+        return not self.data.startswith("s3://")
 
     def __repr__(self) -> str:
         return f"Place(data={self.data!r})"
@@ -94,24 +106,16 @@ def _place(settings: Settings, dsn: str | None) -> Place | None:
             settings.lake_store_region,
             settings.lake_store_endpoint,
         ),
+        is_shared=bool(settings.lake_data),
     )
 
 
 def attach(place: Place, *, is_writer: bool = False) -> "DuckDBPyConnection":
-    """Return a DuckDB of its own with the lake in it. Raises duckdb.Error."""
-    import duckdb
+    """Return a DuckDB of its own with the lake in it. Raises duckdb.Error.
 
-    connection = duckdb.connect(
-        ":memory:",
-        config={
-            "memory_limit": f"{place.memory_mb}MB",
-            "threads": _THREADS,
-            "temp_directory": place.spill,
-            "max_temp_directory_size": _SPILL,
-            "autoinstall_known_extensions": False,
-            "autoload_known_extensions": False,
-        },
-    )
+    Close it; its folder for spilling goes with the last reference to what is returned.
+    """
+    connection = _opened(place)
     try:
         for extension in ("postgres_scanner", "ducklake"):
             connection.execute(f"load {_quoted(extension_path(extension))}")
@@ -131,6 +135,66 @@ def attach(place: Place, *, is_writer: bool = False) -> "DuckDBPyConnection":
     except BaseException:
         connection.close()
         raise
+    return connection
+
+
+def _opened(place: Place) -> "DuckDBPyConnection":
+    import duckdb
+
+    try:
+        folder = OwnFolder(Path(place.spill), _FOLDERS)
+        path = folder.path
+    except OSError:
+        # Queries that spill nothing need no folder; one that spills says that it has none.
+        folder, path = None, f"{place.spill}/{_FOLDERS}{uuid.uuid4().hex}"
+    try:
+        connection = duckdb.connect(
+            ":memory:",
+            config={
+                "memory_limit": f"{place.memory_mb}MB",
+                "threads": _THREADS,
+                "temp_directory": path,
+                "max_temp_directory_size": _SPILL,
+                "autoinstall_known_extensions": False,
+                "autoload_known_extensions": False,
+            },
+        )
+    except BaseException:
+        if folder is not None:
+            folder.remove()
+        raise
+    if folder is not None:
+        weakref.finalize(connection, folder.remove)
+    return connection
+
+
+def _opened(place: Place) -> "DuckDBPyConnection":
+    import duckdb
+
+    try:
+        folder = OwnFolder(Path(place.spill), _FOLDERS)
+        path = folder.path
+    except OSError:
+        # Queries that spill nothing need no folder; one that spills says that it has none.
+        folder, path = None, f"{place.spill}/{_FOLDERS}{uuid.uuid4().hex}"
+    try:
+        connection = duckdb.connect(
+            ":memory:",
+            config={
+                "memory_limit": f"{place.memory_mb}MB",
+                "threads": _THREADS,
+                "temp_directory": path,
+                "max_temp_directory_size": _SPILL,
+                "autoinstall_known_extensions": False,
+                "autoload_known_extensions": False,
+            },
+        )
+    except BaseException:
+        if folder is not None:
+            folder.remove()
+        raise
+    if folder is not None:
+        weakref.finalize(connection, folder.remove)
     return connection
 
 

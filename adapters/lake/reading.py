@@ -141,7 +141,8 @@ class LakeReader:
         is_second = False
         while True:
             try:
-                cursor = self._borrow(place).cursor()
+                database = self._borrow(place)  # Held as long as its cursor is.
+                cursor = database.cursor()
                 cursors.append(cursor)
                 try:
                     cursor.execute("use lake")
