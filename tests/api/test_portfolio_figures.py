@@ -1,11 +1,19 @@
 """Sums over many accounts: each holding is looked at once, and in its own account only."""
 
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from typing import Any
 
 import msgspec
+import pytest
 
-from api.portfolio.figures import accounts_distribution, distribution, holdings
+from api.portfolio import figures
+from api.portfolio.figures import Holding, accounts_distribution, distribution, holdings
 from projections.portfolios import PortfolioRow
+from tests.api.holding import NOON_US, observe
+from tests.api.live import PASSWORD, USER, Live
 
 ACCOUNTS, TOKENS, CONNECTORS = 60, 10, ("binance", "okx")
 
@@ -57,3 +65,27 @@ def test_sums_by_account_do_not_look_at_every_account_for_each() -> None:
         assert [part["value"] for part in shown[its.key]["connectors"].values()] == (
             [number * TOKENS] * places
         )
+
+
+@pytest.mark.postgres
+def test_while_sums_are_made_the_loop_serves_others(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, going_on = threading.Event(), threading.Event()
+
+    def waits(rows: Sequence[PortfolioRow], held: Sequence[Holding]) -> dict[str, Any]:
+        begun.set()
+        assert going_on.wait(20)
+        return accounts_distribution(rows, held)
+
+    observe(live, "master_account", NOON_US, {"paper": {"EUR": ("1", "1")}})
+    live.project()
+    monkeypatch.setattr(figures, "accounts_distribution", waits)
+    with live.connect((USER, PASSWORD)) as other, ThreadPoolExecutor(1) as asking:
+        slow = asking.submit(live.client.get, "/portfolio/accounts-distribution")
+        assert begun.wait(20)
+        try:
+            assert other.get("/accounts", timeout=10).status_code == 200
+        finally:
+            going_on.set()
+        assert slow.result().json()["total_portfolio_value"] == 1
