@@ -56,3 +56,9 @@ class Connector(Struct, frozen=True):
 @lru_cache(maxsize=1)
 def connectors() -> Mapping[str, Connector]:
     return msgspec.json.decode(_FILE.read_bytes(), type=dict[str, Connector])
+
+
+def is_real(name: str) -> bool:
+    """Whether its market is one: not the paper venue's, nor a test network's."""
+    found = connectors().get(name)
+    return found is not None and found.ccxt is not None and not found.ccxt.is_sandbox

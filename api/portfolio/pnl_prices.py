@@ -1,7 +1,7 @@
 """At what price open positions are valued: the pair's ticker now, else the last snapshot's prices.
 
 The past has the snapshot's alone. A price always comes with its time, and a pair without one has
-none.
+none. Of other connectors' prices only those of real venues count, and only for a real venue's pair.
 """
 
 import asyncio
@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from msgspec import Struct
 
+from adapters.venues.connectors import is_real
 from adapters.venues.port import VenueRefused, VenueUnreachable
 from adapters.venues.registry import NoVenue
 from api.deps import Deps
@@ -89,8 +90,10 @@ async def observed_prices(
 def _price_in(snapshot: PortfolioObserved, book: Book) -> Price | None:
     """Of the base in the quote: a quotient, where the snapshot is in neither."""
     base, quote = tokens_of(book.pair)
-    first = [held for held in snapshot.held if held.connector == book.connector]
-    places = [*first, *(held for held in snapshot.held if held.connector != book.connector)]
+    places = [held for held in snapshot.held if held.connector == book.connector]
+    if is_real(book.connector):
+        others = (held for held in snapshot.held if held.connector != book.connector)
+        places += [held for held in others if is_real(held.connector)]
     of_base = _told(places, base)
     if of_base is None:
         return None

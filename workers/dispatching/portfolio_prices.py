@@ -10,7 +10,7 @@ import time
 from collections.abc import Collection, Mapping
 from decimal import Decimal
 
-from adapters.venues.connectors import connectors
+from adapters.venues.connectors import is_real
 from adapters.venues.port import Ticker
 from api.market.rates import merged
 from api.market.tickers import Tickers
@@ -60,9 +60,3 @@ class PortfolioPrices:
     async def close(self) -> None:
         await self._tickers.close()
         await self._venues.close()
-
-
-def is_real(connector: str) -> bool:
-    """Whether its market is one: not the paper venue's, nor a test network's."""
-    found = connectors().get(connector)
-    return found is not None and found.ccxt is not None and not found.ccxt.is_sandbox
