@@ -29,7 +29,28 @@ json_build_object(
 )
 
 -- name: observed
--- The last snapshot of each of these accounts, by that position.
+-- The last snapshot of each of these accounts, by that position. How far a stream was then is found
+-- by halving, as in portfolio_as_of.sql.
+with recursive search (stream, bit, version) as (
+    select stream, 40, 0::bigint
+    from unnest(%(streams)s::text[]) as wanted (stream)
+    union all
+    select
+        stream,
+        bit - 1,
+        version + case
+            when exists (
+                select
+                from events e
+                where e.originator_id = search.stream
+                    and e.originator_version = search.version + (1::bigint << search.bit)
+                    and e.notification_id <= %(position)s
+            ) then 1::bigint << bit
+            else 0
+        end
+    from search
+    where bit >= 0
+)
 select
     last.notification_id,
     last.originator_id,
@@ -37,13 +58,14 @@ select
     last.topic,
     last.state,
     last.metadata
-from unnest(%(streams)s::text[]) as wanted (stream)
+from search s
 cross join lateral (
     select *
     from events e
-    where e.originator_id = wanted.stream
+    where e.originator_id = s.stream
+        and e.originator_version <= s.version
         and e.topic = %(tag)s
-        and e.notification_id <= %(position)s
     order by e.originator_version desc
     limit 1
 ) as last
+where s.bit < 0
