@@ -15,7 +15,6 @@ from msgspec import Struct
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from adapters.lake.spill import OwnFolder
-from adapters.lake.spill import OwnFolder
 from adapters.settings import Settings
 
 if TYPE_CHECKING:
@@ -27,7 +26,6 @@ INLINED_ROWS_MAX = 2000
 """Smaller inserts stay in the catalogue until they are flushed together into one Parquet file."""
 _THREADS = 2
 _SPILL = "4GB"
-_FOLDERS = "duckdb-"
 _FOLDERS = "duckdb-"
 _TCP = {
     "connect_timeout": "3",
@@ -135,36 +133,6 @@ def attach(place: Place, *, is_writer: bool = False) -> "DuckDBPyConnection":
     except BaseException:
         connection.close()
         raise
-    return connection
-
-
-def _opened(place: Place) -> "DuckDBPyConnection":
-    import duckdb
-
-    try:
-        folder = OwnFolder(Path(place.spill), _FOLDERS)
-        path = folder.path
-    except OSError:
-        # Queries that spill nothing need no folder; one that spills says that it has none.
-        folder, path = None, f"{place.spill}/{_FOLDERS}{uuid.uuid4().hex}"
-    try:
-        connection = duckdb.connect(
-            ":memory:",
-            config={
-                "memory_limit": f"{place.memory_mb}MB",
-                "threads": _THREADS,
-                "temp_directory": path,
-                "max_temp_directory_size": _SPILL,
-                "autoinstall_known_extensions": False,
-                "autoload_known_extensions": False,
-            },
-        )
-    except BaseException:
-        if folder is not None:
-            folder.remove()
-        raise
-    if folder is not None:
-        weakref.finalize(connection, folder.remove)
     return connection
 
 
