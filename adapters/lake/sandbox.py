@@ -7,14 +7,12 @@ does to its process, this one sees an answer, an error or the end of a pipe.
 
 import asyncio
 import contextlib
-import fcntl
 import logging
-import os
-import shutil
 import sys
-import tempfile
 from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -22,8 +20,10 @@ from msgspec import Struct
 from adapters.lake.attach import LakeUnavailable, Place, place_for_reading
 from adapters.lake.reading import LakeOverLimit
 from adapters.lake.sandbox_child import Asked, Said, Setup
+from adapters.lake.spill import OwnFolder
 from adapters.settings import Settings
 
+_T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 _ROOT = Path(__file__).parent.parent.parent
 _START = (
@@ -99,7 +99,8 @@ class Sandbox:
         self._idle_seconds = idle_seconds
         self._idle: list[_Child] = []
         self._timers: dict[_Child, asyncio.TimerHandle] = {}
-        self._ending: set[asyncio.Task[None]] = set()
+        self._ending: set[asyncio.Task[Any]] = set()
+        """What goes on by itself: ends of processes, and starts that nobody waits for."""
 
     async def run(self, sql: str, kind: str) -> Answer:
         """Raises TooMany, BadQuery or LakeUnavailable; cancelled, it ends the query at once."""
@@ -113,7 +114,7 @@ class Sandbox:
                 child = self._idle.pop() if self._idle else None
                 is_used = child is not None
                 if child is None:
-                    child = await _Child.start(self._place, self.bounds)
+                    child = await self._started(self._place)
                 else:
                     self._timers.pop(child).cancel()
                 said, body = await self._asked(child, sql, kind)
@@ -127,7 +128,23 @@ class Sandbox:
     async def close(self) -> None:
         for child in [*self._idle]:
             self._drop(child)
-        await asyncio.gather(*self._ending)
+        while self._ending:
+            await asyncio.gather(*self._ending, return_exceptions=True)
+
+    async def _started(self, place: Place) -> "_Child":
+        """Given up at any moment, it leaves neither a process nor a folder."""
+        spawning = self._kept(_Child.spawn(place))
+        try:
+            child = await asyncio.shield(spawning)
+        except asyncio.CancelledError:
+            spawning.add_done_callback(self._end_untaken)
+            raise
+        try:
+            await child.prepare(place, self.bounds)
+        except BaseException:
+            self._end(child)
+            raise
+        return child
 
     async def _asked(self, child: "_Child", sql: str, kind: str) -> tuple[Said, bytes]:
         bounds = self.bounds
@@ -166,47 +183,56 @@ class Sandbox:
         self._end(child)
 
     def _end(self, child: "_Child") -> None:
-        task = asyncio.get_running_loop().create_task(child.end())
+        self._kept(child.end())
+
+    def _end_untaken(self, spawning: "asyncio.Task[_Child]") -> None:
+        if not spawning.cancelled() and spawning.exception() is None:
+            self._end(spawning.result())
+
+    def _kept(self, work: Coroutine[Any, Any, _T]) -> "asyncio.Task[_T]":
+        task = asyncio.get_running_loop().create_task(work)
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
+        return task
 
 
 class _Child:
-    def __init__(self, process: Process, folder: "_Folder") -> None:
+    def __init__(self, process: Process, folder: OwnFolder) -> None:
         self._process = process
         self._folder = folder
         self._queries = 0
 
     @classmethod
-    async def start(cls, place: Place, bounds: Bounds) -> "_Child":
-        folder = await asyncio.to_thread(_Folder, Path(place.spill))
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-c", _START),
-            stdin=PIPE,
-            stdout=PIPE,
-            stderr=DEVNULL,
-            env={"HOME": folder.path, "TMPDIR": folder.path, "LC_ALL": "C.UTF-8", "TZ": "UTC"},
-            cwd=folder.path,
-            limit=_LINE_BYTES_MAX,
-            start_new_session=True,
-        )
-        child = cls(process, folder)
-        setup = Setup(place.dsn, place.data, folder.path, bounds.memory_mb, place.store)
+    async def spawn(cls, place: Place) -> "_Child":
+        folder = await asyncio.to_thread(OwnFolder, Path(place.spill), _FOLDERS)
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-I", "-c", _START),
+                stdin=PIPE,
+                stdout=PIPE,
+                stderr=DEVNULL,
+                env={"HOME": folder.path, "TMPDIR": folder.path, "LC_ALL": "C.UTF-8", "TZ": "UTC"},
+                cwd=folder.path,
+                limit=_LINE_BYTES_MAX,
+                start_new_session=True,
+            )
+        except BaseException:
+            folder.remove()
+            raise
+        return cls(process, folder)
+
+    async def prepare(self, place: Place, bounds: Bounds) -> None:
+        """Raises LakeUnavailable or LakeOverLimit, and then it is of no use."""
+        setup = Setup(place.dsn, place.data, self._folder.path, bounds.memory_mb, place.store)
         try:
             async with asyncio.timeout(_START_SECONDS):
-                said, _ = await child._exchange(msgspec.json.encode(setup))
+                said, _ = await self._exchange(msgspec.json.encode(setup))
         except TimeoutError:
-            await child.end()
             raise LakeOverLimit("The process for a query did not start. Try again.") from None
-        except BaseException:
-            await child.end()
-            raise
         if said.kind != "ready":
-            await child.end()
             raise LakeUnavailable(f"The lake cannot be read: {said.text or 'its process ended'}")
         if not said.is_enclosed:
             _log.warning("This kernel has no Landlock: queries of analysts have one wall less.")
-        return child
 
     @property
     def is_spent(self) -> bool:
@@ -246,33 +272,3 @@ class _Child:
 
 _ENDED_BY_TIME = (3, -24)
 """By its own watch, or by the kernel (SIGXCPU)."""
-
-
-class _Folder:
-    """A temporary folder that whoever comes later removes, if we are killed: it is locked."""
-
-    def __init__(self, parent: Path) -> None:
-        parent.mkdir(parents=True, exist_ok=True)
-        self._sweep(parent)
-        self.path = tempfile.mkdtemp(prefix=_FOLDERS, dir=parent)
-        self._lock = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
-
-    def remove(self) -> None:
-        shutil.rmtree(self.path, ignore_errors=True)
-        os.close(self._lock)
-
-    @staticmethod
-    def _sweep(parent: Path) -> None:
-        for path in parent.glob(f"{_FOLDERS}*"):
-            try:
-                lock = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            except FileNotFoundError:
-                continue
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(path, ignore_errors=True)
-            except BlockingIOError:
-                pass
-            finally:
-                os.close(lock)
