@@ -186,8 +186,12 @@ def extension_path(name: str) -> str:
 
 def told(error: BaseException) -> str:
     """The first line of what DuckDB says, without the catalogue's login."""
-    text = _SECRET.sub("password=***", str(error))
-    return _LOGIN.sub("its catalogue", text).strip().splitlines()[0][:300]
+    return (without_login(str(error)).strip().splitlines() or [""])[0][:300]
+
+
+def without_login(text: str) -> str:
+    """DuckDB repeats the login as it was given to it, with quotes and escapes."""
+    return _LOGIN.sub("its catalogue", _SECRET.sub("password=***", text))
 
 
 def _conninfo(dsn: str, *, is_writer: bool) -> str:

@@ -12,11 +12,18 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import msgspec
 from msgspec import Struct
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from adapters.lake import sandbox_formats as formats
 from adapters.lake import sandbox_walls as walls
-from adapters.lake.attach import LakeUnavailable, ObjectStore, Place, attach, extension_path
+from adapters.lake.attach import (
+    LakeUnavailable,
+    ObjectStore,
+    Place,
+    attach,
+    extension_path,
+    without_login,
+)
 from adapters.lake.sandbox_rules import NotAllowed, tables_of
 from adapters.lake.tables import FOLDED
 
@@ -39,6 +46,7 @@ _LOCKED = (
     "set max_expression_depth = 250",
     "set lock_configuration = true",
 )
+_NOT_ATTACHED = "Its catalogue cannot be reached, or holds no lake. `aviary doctor` says more."
 _CHECKPOINTS = "select projection, position from checkpoints"
 _FOLDED_OR_EXPORTED = frozenset({*FOLDED, "events"})
 
@@ -93,8 +101,12 @@ def main() -> None:
             _SPILL_MB,
         )
         connection = _opened(setup)
-    except (LakeUnavailable, OSError, duckdb.Error, MemoryError) as error:
+    except (LakeUnavailable, OSError) as error:
         _say(answers, Said(kind="unavailable", text=_scrubbed(str(error), setup)))
+        return
+    except (duckdb.Error, MemoryError):
+        # DuckDB tells the whole login, and a server whom it knows by what names.
+        _say(answers, Said(kind="unavailable", text=_NOT_ATTACHED))
         return
     _say(answers, Said(kind="ready", is_enclosed=is_enclosed))
     while line := given.readline():
@@ -199,11 +211,20 @@ def _is_of_the_lake(error: Exception) -> bool:
 
 def _scrubbed(text: str, setup: Setup) -> str:
     """Without logins, addresses and paths; what an analyst wrote stays."""
-    login = conninfo_to_dict(setup.dsn)
-    hidden = [setup.dsn, setup.own_folder, setup.data, setup.data.rstrip("/")]
-    hidden += [str(login[name]) for name in ("password", "host", "hostaddr") if login.get(name)]
-    hidden += [value for value in (setup.store.key_id, setup.store.secret) if value]
-    for value in sorted(hidden, key=len, reverse=True):
+    login = {name: str(value) for name, value in conninfo_to_dict(setup.dsn).items() if value}
+    hidden = {setup.dsn, setup.own_folder, setup.data, setup.data.rstrip("/")}
+    hidden |= {setup.store.key_id, setup.store.secret}
+    for name, value in login.items():
+        pair = make_conninfo(**{name: value})  # As DuckDB was given it, quoted and escaped.
+        hidden.add(pair)
+        if name in ("password", "host", "hostaddr"):
+            hidden |= {value, pair.partition("=")[2]}
+        elif name in ("user", "dbname"):
+            hidden.add(f'"{value}"')  # As Postgres names a user and a database.
+        elif name == "port":
+            hidden.add(f"port {value}")
+    text = without_login(text)
+    for value in sorted(hidden - {""}, key=len, reverse=True):
         text = text.replace(value, "***")
     return text.strip()[:_TEXT_MAX]
 
