@@ -33,6 +33,8 @@ _START = (
 _START_SECONDS = 20.0
 _GRACE_SECONDS = 3.0
 _LINE_BYTES_MAX = 1 << 20
+_BYTES_MORE = 1 << 20
+"""What an answer may have beyond its limit: the words around its rows."""
 _QUERIES_OF_PROCESS_MAX = 200
 IDLE_SECONDS = 60.0
 _FOLDERS = "analytics-"
@@ -84,7 +86,7 @@ class BadQuery(Exception):  # noqa: N818 - says what is so
     def __init__(self, kind: str, text: str) -> None:
         super().__init__(text)
         self.kind = kind
-        """refused, query, seconds or memory."""
+        """refused, query, bytes, seconds or memory."""
 
 
 class Sandbox:
@@ -174,6 +176,9 @@ class Sandbox:
             case "memory":
                 text = f"The query needs more than the {self.bounds.memory_mb} MB of "
                 raise BadQuery("memory", f"{text}AVIARY_ANALYTICS_MEMORY_MB. Ask for less.")
+            case "bytes":
+                text = f"The columns alone are more than the {self.bounds.bytes_max} bytes of "
+                raise BadQuery("bytes", f"{text}AVIARY_ANALYTICS_BYTES_MAX. Ask for less.")
             case kind:
                 raise BadQuery(kind, said.text)
 
@@ -226,7 +231,7 @@ class _Child:
         setup = Setup(place.dsn, place.data, self._folder.path, bounds.memory_mb, place.store)
         try:
             async with asyncio.timeout(_START_SECONDS):
-                said, _ = await self._exchange(msgspec.json.encode(setup))
+                said, _ = await self._exchange(msgspec.json.encode(setup), 0)
         except TimeoutError:
             raise LakeOverLimit("The process for a query did not start. Try again.") from None
         if said.kind != "ready":
@@ -242,7 +247,9 @@ class _Child:
         self._queries += 1
         try:
             async with asyncio.timeout(asked.seconds + _GRACE_SECONDS):
-                return await self._exchange(msgspec.json.encode(asked))
+                return await self._exchange(
+                    msgspec.json.encode(asked), asked.bytes_max + _BYTES_MORE
+                )
         except TimeoutError:
             return Said(kind="seconds"), b""
 
@@ -252,16 +259,22 @@ class _Child:
         await self._process.wait()
         await asyncio.to_thread(self._folder.remove)
 
-    async def _exchange(self, line: bytes) -> tuple[Said, bytes]:
+    async def _exchange(self, line: bytes, bytes_max: int) -> tuple[Said, bytes]:
+        """What a process says is believed as little as the query that it ran."""
         given, answers = self._process.stdin, self._process.stdout
         assert given is not None and answers is not None  # noqa: S101, PT018 - both are pipes
         try:
             given.write(line + b"\n")
             await given.drain()
             said = msgspec.json.decode(await answers.readuntil(b"\n"), type=Said)
-            return said, await answers.readexactly(said.size)
+            if 0 <= said.size <= bytes_max:
+                return said, await answers.readexactly(said.size)
+            _log.warning("A query's process would answer with %s bytes", said.size)
+        except (asyncio.LimitOverrunError, msgspec.MsgspecError) as error:
+            _log.warning("A query's process cannot be understood: %s", type(error).__name__)
         except (asyncio.IncompleteReadError, ConnectionError):
             return await self._said_by_its_end(), b""
+        return Said(kind="unavailable", text="The process of the query failed. Try again."), b""
 
     async def _said_by_its_end(self) -> Said:
         """It was ended by a limit that leaves no time for words."""

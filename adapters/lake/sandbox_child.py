@@ -73,7 +73,7 @@ class Said(Struct, frozen=True, kw_only=True):
     """What precedes the bytes of an answer."""
 
     kind: str
-    """ok, ready, refused, query, seconds, memory or unavailable."""
+    """ok, ready, refused, query, bytes, seconds, memory or unavailable."""
     text: str = ""
     size: int = 0
     row_count: int = 0
@@ -154,6 +154,8 @@ def _answered(connection: "DuckDBPyConnection", asked: Asked, setup: Setup) -> t
         return _run(connection, asked)
     except NotAllowed as error:
         return Said(kind="refused", text=str(error)), b""
+    except formats.TooWide:
+        return Said(kind="bytes"), b""
     except duckdb.InterruptException:
         return Said(kind="seconds"), b""
     except (duckdb.OutOfMemoryException, MemoryError):

@@ -43,8 +43,12 @@ class Made(Struct, frozen=True):
     """Which limit left rows out: `rows` or `bytes`."""
 
 
+class TooWide(Exception):  # noqa: N818 - says what is so
+    """The names and types of the columns alone are more than an answer may be."""
+
+
 def made(result: "DuckDBPyConnection", kind: str, limits: Limits, position: int) -> Made:
-    """Fetch what was executed. Raises duckdb.Error."""
+    """Fetch what was executed. Raises TooWide before it does, or duckdb.Error."""
     match kind:
         case "application/json":
             return _json(result, limits, position)
@@ -55,9 +59,9 @@ def made(result: "DuckDBPyConnection", kind: str, limits: Limits, position: int)
 
 
 def _json(result: "DuckDBPyConnection", limits: Limits, position: int) -> Made:
-    columns = [Column(name, str(kind)) for name, kind, *_ in result.description or ()]
+    columns = msgspec.json.encode(_columns(result, limits))
     parts: list[bytes] = []
-    cut = _Cut(limits)
+    cut = _Cut(limits, len(columns))
     for row in cut.rows(result):
         part = _encode([_shown(value) for value in row])
         if not cut.takes(len(part) + 1):
@@ -72,7 +76,7 @@ def _json(result: "DuckDBPyConnection", limits: Limits, position: int) -> Made:
         }
     )
     body = b'{"columns":%b,"rows":[%b],%b' % (
-        msgspec.json.encode(columns),
+        columns,
         b",".join(parts),
         shown[1:],
     )
@@ -80,11 +84,11 @@ def _json(result: "DuckDBPyConnection", limits: Limits, position: int) -> Made:
 
 
 def _csv(result: "DuckDBPyConnection", limits: Limits) -> Made:
-    cut = _Cut(limits)
     line = io.StringIO()
     writer = csv.writer(line)
-    writer.writerow([name for name, *_ in result.description or ()])
+    writer.writerow([column.name for column in _columns(result, limits)])
     parts = [line.getvalue()]
+    cut = _Cut(limits, len(parts[0].encode()))
     for row in cut.rows(result):
         line.seek(0)
         line.truncate()
@@ -99,8 +103,9 @@ def _csv(result: "DuckDBPyConnection", limits: Limits) -> Made:
 def _arrow(result: "DuckDBPyConnection", limits: Limits) -> Made:
     import pyarrow as pa
 
+    _columns(result, limits)
     reader = result.to_arrow_reader(_PAGE_OF_ARROW)
-    cut = _Cut(limits)
+    cut = _Cut(limits, reader.schema.serialize().size)
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, reader.schema) as stream:
         for found in reader:
@@ -108,7 +113,7 @@ def _arrow(result: "DuckDBPyConnection", limits: Limits) -> Made:
             batch = found
             if batch.num_rows > room:
                 batch, cut.by = batch.slice(0, room), "rows"
-            if sink.tell() + batch.get_total_buffer_size() > limits.bytes_max:
+            if sink.tell() + pa.ipc.get_record_batch_size(batch) > limits.bytes_max:
                 cut.by = "bytes"
                 break
             stream.write_batch(batch)
@@ -118,14 +123,29 @@ def _arrow(result: "DuckDBPyConnection", limits: Limits) -> Made:
     return Made(sink.getvalue().to_pybytes(), cut.count, cut.by)
 
 
+def _columns(result: "DuckDBPyConnection", limits: Limits) -> list[Column]:
+    """Their names and types are the analyst's choice, too: a short query makes very long ones."""
+    found: list[Column] = []
+    size = 0
+    for name, kind, *_ in result.description or ():
+        found.append(Column(name, str(kind)))
+        size += len(name) + len(found[-1].type)
+        if size > limits.bytes_max:
+            raise TooWide
+    return found
+
+
 class _Cut:
     """Counts rows and bytes, and remembers which of them became too many."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, header_bytes: int) -> None:
+        """Raises TooWide where the header leaves no room for anything else."""
+        if header_bytes > limits.bytes_max:
+            raise TooWide
         self.count = 0
         self.by: str | None = None
         self._limits = limits
-        self._bytes = 0
+        self._bytes = header_bytes
 
     def rows(self, result: "DuckDBPyConnection") -> Iterator[Sequence[Any]]:
         while page := result.fetchmany(min(_PAGE, self._limits.rows_max + 1 - self.count)):

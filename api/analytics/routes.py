@@ -31,6 +31,7 @@ _SOON = {"Retry-After": "1"}
 _CODES: Mapping[str, str] = {
     "refused": "query_not_allowed",
     "query": "query_failed",
+    "bytes": "query_too_large",
     "seconds": "query_too_long",
     "memory": "query_too_large",
 }
