@@ -39,8 +39,9 @@ def test_columns_alone_can_be_too_much(stocked: Lake, sql: str, kind: str) -> No
 
 
 def test_a_short_query_with_long_types_is_400(desk: Desk) -> None:
-    columns = ", ".join(f"s as c{number}" for number in range(5000))
-    answer = desk.ask(f"select {columns} from (select struct_pack({FIELDS}) s) limit 0")
+    fields = ", ".join(f"{'f' * 9000}{number} := 1" for number in range(8))
+    columns = ", ".join(f"s as c{number}" for number in range(300))
+    answer = desk.ask(f"select {columns} from (select struct_pack({fields}) s) limit 0")
     assert (answer.status_code, answer.json()["code"]) == (400, "query_too_large")
     assert "AVIARY_ANALYTICS_BYTES_MAX" in answer.json()["detail"]
     assert desk.ask("select 1").json()["rows"] == [[1]]
