@@ -8,6 +8,7 @@ from decimal import Decimal
 
 import msgspec
 
+from domain.account import AccountDeleted
 from domain.amounts import times
 from domain.funding import FundingPaid
 from domain.order_messages import Event as OrderEvent
@@ -24,7 +25,7 @@ _DIGITS_MAX, _FINEST = 38, -18
 TAGS: Mapping[str, frozenset[str]] = {
     "trades": tags_of(OrderFilled),
     "orders": tags_of(OrderEvent),
-    "portfolio": tags_of(PortfolioObserved),
+    "portfolio": tags_of(PortfolioObserved, AccountDeleted),
     "funding": tags_of(FundingPaid),
 }
 """By table: the events that may add rows to it."""
@@ -83,11 +84,15 @@ def order_after(before: OrderRow | None, fact: Fact) -> tuple[OrderRow, LakeRow]
 
 
 def holdings_of(fact: Fact) -> Iterator[LakeRow]:
+    """What was seen; of a deleted account nothing, or its last value would count for ever."""
     seen = fact.event
+    if isinstance(seen, AccountDeleted):
+        yield _nothing_held(fact.position, seen.account, fact.metadata.recorded_at_us)
+        return
     if not isinstance(seen, PortfolioObserved):
         raise TypeError(f"A portfolio cannot come of {seen!r}.")
     if not any(connector.tokens for connector in seen.held):
-        yield _nothing_held(fact.position, seen)
+        yield _nothing_held(fact.position, seen.account, seen.asked_at_us)
     for connector in seen.held:
         for held in connector.tokens:
             value = None if held.price is None else times(held.units, held.price)
@@ -104,12 +109,12 @@ def holdings_of(fact: Fact) -> Iterator[LakeRow]:
             }
 
 
-def _nothing_held(position: int, seen: PortfolioObserved) -> LakeRow:
+def _nothing_held(position: int, account: str, observed_at_us: int) -> LakeRow:
     """A row without a token: without any row it would seem that nothing had been looked at."""
     return {
         "position": position,
-        "observed_at_us": seen.asked_at_us,
-        "account": seen.account,
+        "observed_at_us": observed_at_us,
+        "account": account,
         "connector": "",
         "token": "",
         "is_carried": False,

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from api.portfolio.returns import figures
+from domain.account import DeleteAccount
 from tests.api.holding import MINUTE_US, NOON_US, Held, both, observe
 from tests.api.live import Live, running
 from tests.api.test_returns import moved
@@ -46,6 +47,16 @@ def worth(value: str, connector: str = "paper") -> Held:
 
 def iso(minute: int) -> str:
     return datetime.fromtimestamp((NOON_US + minute * MINUTE_US) // 10**6, UTC).isoformat()
+
+
+def test_a_deleted_account_counts_no_more(standing: Standing) -> None:
+    for name, value in (("first", "100"), ("gone", "50")):
+        observe(standing.live, name, NOON_US, worth(value))
+    standing.live.execute("account-gone", DeleteAccount("gone"), "delete gone")
+    standing.fold()
+    values = [point["value"] for point in standing.ask(interval="1d", end_time=None)["series"]]
+    assert values[0] == values[-2] == 150
+    assert values[-1] == 100
 
 
 def test_accounts_keep_their_value_where_they_have_no_snapshot(standing: Standing) -> None:

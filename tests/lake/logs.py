@@ -96,6 +96,8 @@ def expected_counts(log: Sequence[Recorded], until: int) -> dict[str, int]:
             case "portfolio":
                 seen = decode_recorded(event)
                 counts["portfolio"] += sum(len(c.tokens) for c in getattr(seen, "held", ()))
+            case "account":
+                counts["portfolio"] += event.tag == "account.deleted.v1"
             case "funding":
                 counts["funding"] += 1
     return counts

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from adapters.lake.tables import FOLDED, TABLES
+from domain.account import AccountDeleted
 from domain.funding import FundingPaid
 from domain.log import Metadata
 from domain.order_messages import OrderFilled
@@ -63,6 +64,13 @@ def test_a_token_without_a_price_has_no_value() -> None:
     assert row["is_carried"] is True
     (row,) = lake_rows.holdings_of(fact(observed(Decimal("1.5"), Decimal(0))))
     assert Decimal(str(row["value"])) == 0
+
+
+def test_a_deleted_account_holds_nothing_from_then_on() -> None:
+    (row,) = lake_rows.holdings_of(fact(AccountDeleted("main", 1), "account-main"))
+    assert set(row) == set(TABLES["portfolio"])
+    assert (row["position"], row["account"], row["token"]) == (7, "main", "")
+    assert (row["observed_at_us"], row["value"]) == (METADATA.recorded_at_us, "0")
 
 
 def test_an_order_goes_on_from_what_it_was() -> None:
