@@ -1,6 +1,7 @@
 """Reads of the lake: bounded, and honest when files or the catalogue are gone."""
 
 import asyncio
+import os
 import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -257,6 +258,20 @@ def test_keeping_changes_no_row_and_leaves_few_files(database: Database, lake: L
         rows, live = catalogue.execute(counted.encode()).fetchone() or (0, 0)
         assert live == len(lake.ask("from checkpoints"))
         assert rows <= live + len(FOLDED)
+
+
+@pytest.mark.parametrize("is_shared", [False, True])
+def test_where_others_may_keep_files_none_is_deleted_that_the_lake_does_not_know(
+    filled: Lake, *, is_shared: bool
+) -> None:
+    place = structs.replace(filled.writing, is_shared=is_shared)
+    stranger = filled.data / "main" / "stranger.parquet"
+    shutil.copy(files(filled)[0], stranger)
+    os.utime(stranger, (0, 0))
+    with written(place) as writer:
+        Keeping(writer).keep()
+    assert stranger.exists() == is_shared
+    assert filled.ask(COUNT) == [(4,)]
 
 
 def test_extensions_come_from_wheels() -> None:

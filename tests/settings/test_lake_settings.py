@@ -28,10 +28,13 @@ def test_the_files_lie_in_the_data_folder_unless_told_otherwise() -> None:
     place = place_for_writing(load({"AVIARY_LAKE_DSN": DSN, "AVIARY_DATA_DIR": "/here"}, None))
     assert place is not None
     assert place.data == f"{Path('/here/lake')}/"
+    assert not place.is_shared
     there = {"AVIARY_LAKE_DSN": DSN, "AVIARY_LAKE_DATA": "s3://bucket/folder/"}
     place = place_for_writing(load(there, None))
     assert place is not None
     assert place.data == "s3://bucket/folder/"
+    assert place.is_shared
+    assert not place.is_local
 
 
 @pytest.mark.parametrize("value", ["relative/folder", "gs://bucket", "s3://", "https://host/x"])

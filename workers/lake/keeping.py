@@ -2,7 +2,8 @@
 
 DuckLake keeps a snapshot for every commit and whatever a snapshot needs. Nobody reads one that is
 older than the longest query; files are deleted only when no snapshot names them any more, and
-those that no transaction ever committed after a day.
+those that no transaction ever committed after a day. Where AVIARY_LAKE_DATA says the place, the
+latter stay: strangers' files may lie there too.
 """
 
 import time
@@ -60,8 +61,10 @@ class Keeping:
         age = f"now() - to_seconds({seconds})"
         run(f"call ducklake_expire_snapshots('lake', older_than => {age})")
         run(f"call ducklake_cleanup_old_files('lake', older_than => {age})")
-        orphaned = f"now() - interval '{_ORPHANED_HOURS} hours'"
-        run(f"call ducklake_delete_orphaned_files('lake', older_than => {orphaned})")
+        if not self._writer.place.is_shared:
+            # It takes every Parquet file there for its own.
+            orphaned = f"now() - interval '{_ORPHANED_HOURS} hours'"
+            run(f"call ducklake_delete_orphaned_files('lake', older_than => {orphaned})")
         self._drop_dead_checkpoints()
         self._due_at = time.monotonic() + self._every_seconds
         return 0
