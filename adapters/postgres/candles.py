@@ -74,7 +74,16 @@ from unnest(
     %(start_us)s::bigint[], %(open)s::numeric[], %(high)s::numeric[], %(low)s::numeric[],
     %(close)s::numeric[], %(volume)s::numeric[], %(quote_volume)s::numeric[],
     %(trades)s::bigint[], %(taker_base_volume)s::numeric[], %(taker_quote_volume)s::numeric[]
-) as found
+) as found (
+    start_us, open, high, low, close, volume, quote_volume, trades, taker_base_volume,
+    taker_quote_volume
+)
+-- Another process may have kept it since we asked, and the lake's worker moved it.
+where not exists (
+    select from candle_spans s
+    where s.connector = %(connector)s and s.pair = %(pair)s and s."interval" = %(interval)s
+        and s.start_us <= found.start_us and s.end_us > found.start_us
+)
 on conflict do nothing
 """
 _NUMERICS = (
