@@ -133,15 +133,17 @@ class Candles:
             "end_us": end_us,
             "rows_max": rows_max,
         }
-        archived = None
-        if self._old is not None and start_us < self.now_us() - YOUNGEST_ARCHIVED_US:
-            archived = await self._read(ARCHIVED, asked)
+        is_old = start_us < self.now_us() - YOUNGEST_ARCHIVED_US
+        archived = await self._read(ARCHIVED, asked) if self._old and is_old else ()
         if not archived or self._old is None:
             found = (await self._read(NEWEST if newest else OLDEST, asked))[0]
-            return int(found[0]), str(found[1])
-        before_us = min(end_us, archived[0][0])
-        old = await self._old(series, start_us, before_us)
+            archived = await self._read(ARCHIVED, asked) if self._old and is_old else ()
+            if not archived or self._old is None:
+                return int(found[0]), str(found[1])
+        # In this order: what is moved to the lake meanwhile is then found in both, not in neither.
         young = await self._read(ONE_BY_ONE, asked)
+        archived = await self._read(ARCHIVED, asked) or archived
+        old = await self._old(series, start_us, min(end_us, archived[0][0]))
         return merged(old, young, rows_max, newest=newest)
 
     async def _fill(
