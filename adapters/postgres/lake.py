@@ -36,6 +36,8 @@ where bytes - pg_column_size(rows) <= %s
 order by id
 """
 
+_LAST = "select case when is_called then last_value else 0 end from lake_spool_id_seq"
+
 
 class Spooled(Struct, frozen=True):
     id: int
@@ -94,6 +96,12 @@ def drop_spooled(session: psycopg.Connection[Any], until: int) -> None:
 def refuse_spooled(session: psycopg.Connection[Any], number: int, reason: str) -> None:
     """Set one aside, with the reason."""
     session.execute("update lake_spool set refused = %s where id = %s", (reason[:1000], number))
+
+
+def last_spooled(session: psycopg.Connection[Any]) -> int:
+    """The highest number that was ever drawn; 0 before the first."""
+    found = session.execute(_LAST, prepare=True).fetchone()
+    return int(found[0]) if found else 0
 
 
 def is_anything_spooled(session: psycopg.Connection[Any]) -> bool:

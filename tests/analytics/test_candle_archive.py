@@ -17,7 +17,8 @@ from msgspec import structs
 
 from adapters.lake.attach import LakeUnavailable
 from adapters.lake.reading import LakeReader
-from adapters.postgres.candles import Series
+from adapters.postgres import lake_chores
+from adapters.postgres.candles import Series, saving
 from adapters.postgres.connect import READER_OPTIONS, connect, connect_async
 from adapters.postgres.lake import OPTIONS
 from adapters.venues.market_port import PublicVenue
@@ -60,6 +61,7 @@ class World:
         self.venue = ScriptedVenue()
         self.venue.bars = {one.start_us: one for one in map(bar, (*range(100), *range(150, 300)))}
         self.venue.now_us = BEGIN_US + 40 * DAY_US
+        self.before_read: Callable[[str], None] = lambda _: None
 
     def ask(
         self,
@@ -89,6 +91,7 @@ class World:
         async with await connect_async(self.database.app_dsn, READER_OPTIONS) as connection:
 
             async def read(query: str, asked: Mapping[str, object]) -> list[Any]:
+                self.before_read(query)
                 return await (await connection.execute(query.encode(), asked)).fetchall()
 
             candles = Candles(
@@ -190,6 +193,58 @@ def test_what_waits_in_the_spool_is_not_moved(world: World) -> None:
     world.ask()
     assert world.move() == 0
     assert world.kept() == 250
+
+
+@pytest.mark.parametrize("before", [0, 150])
+@pytest.mark.parametrize("nth", range(1, 7))
+def test_a_move_amid_a_question_leaves_no_hole(world: World, before: int, nth: int) -> None:
+    then = world.ask()
+    world.spool()
+    world.move(BEGIN_US + before * MINUTE_US)
+    reads: list[str] = []
+
+    def move_before(query: str) -> None:
+        reads.append(query)
+        if len(reads) == nth:
+            world.move()
+
+    world.before_read = move_before
+    assert world.ask() == then
+
+
+def test_what_another_process_kept_and_the_worker_moved_is_not_kept_again(world: World) -> None:
+    then = world.ask()
+    world.spool()
+    world.move()
+
+    async def save() -> None:
+        async with saving(world.database.app_dsn, SERIES, has_lake=True) as keep:
+            bars = [*map(bar, range(90, 100)), bar(300)]
+            await keep(bars, BEGIN_US + 90 * MINUTE_US, BEGIN_US + 301 * MINUTE_US)
+
+    asyncio.run(save())
+    world.spool()
+    assert world.kept() == 1, "only the one that nobody had kept"
+    assert world.in_lake() == [*starts(world), (bar(300).start_us,)]
+    assert world.ask() == then
+
+
+def test_candles_are_on_the_disk_before_they_leave_postgres(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.ask()
+    world.spool()
+    done: list[str] = []
+    drop = lake_chores.drop_candles
+
+    def dropped(*given: Any) -> None:
+        done.append("drop")
+        drop(*given)
+
+    monkeypatch.setattr(os, "sync", lambda: done.append("sync"))
+    monkeypatch.setattr(lake_chores, "drop_candles", dropped)
+    world.move(limit=150)
+    assert done == ["sync", "drop"] * 2
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,14 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
+from adapters.postgres.connect import connect
+from adapters.postgres.lake import OPTIONS
 from tests.lake.logs import begin, rows_of
 from tests.lakes import Lake, batching, catch_up_lake
 from tests.postgres_fixture import Database
 from tests.stores import empty
+from workers.lake.chores import forget_candles
+from workers.lake.worker import LakeAhead
 
 pytestmark = pytest.mark.postgres
 CANDLE = {
@@ -115,6 +119,27 @@ def test_an_entry_whose_number_was_drawn_early_and_committed_late_is_not_passed_
             assert batches.step() == 0  # Somebody is adding: not now.
         assert batches.step() == 2
     assert lake.ask("select count(*) from candles") == [(2,)]
+
+
+def test_a_spool_that_was_restored_is_refused_until_candles_are_forgotten(
+    database: Database, lake: Lake
+) -> None:
+    spool(database, ("candles", [candle(1)]), ("candles", [candle(2)]))
+    catch_up_lake(lake, database.app_dsn)
+    ((before,),) = rows_of(database, "select last_value from lake_spool_id_seq")
+    with psycopg.connect(database.owner_dsn) as owner:
+        owner.execute("alter sequence lake_spool_id_seq restart")  # As a backup would.
+    spool(database, ("candles", [candle(3)]))
+    with batching(lake, database.app_dsn) as (batches, writer):
+        with pytest.raises(LakeAhead, match="forget-candles"):
+            batches.step()
+        assert waiting(database) == [("candles", None)]
+        with connect(database.app_dsn, OPTIONS, autocommit=True) as session:
+            forget_candles(session, writer)
+        assert batches.step() == 1
+    assert lake.ask("select opened_at_us from candles") == [(180_000_000,)]
+    with psycopg.connect(database.owner_dsn) as owner:
+        owner.execute("select setval('lake_spool_id_seq', %s)", (before,))
 
 
 def test_adding_does_not_wait_for_a_batch(database: Database, lake: Lake) -> None:

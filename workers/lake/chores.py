@@ -5,6 +5,7 @@ when they are kept; those that are old then leave Postgres, once they are found 
 """
 
 import logging
+import os
 import time
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
@@ -15,6 +16,7 @@ import psycopg
 
 from adapters.lake.tables import EVENTS, SPOOL, TABLES, definition
 from adapters.postgres import lake_chores as store
+from adapters.postgres.lake import last_spooled
 from adapters.postgres.lake_chores import FIGURES, OldCandle
 from adapters.postgres.relays import load_head, read_page
 from adapters.settings import Settings
@@ -130,9 +132,16 @@ def move_candles(
         # The checkpoint stays where it is: that another writer moved it must be noticed.
         spooled = writer.checkpoints()[SPOOL]
         writer.save({"candles": missing}, {SPOOL: Moved(spooled, spooled)})
+    _sync_files(writer)
     crashpoint("lake-candles-in-lake")
     store.drop_candles(session, old)
     return len(old)
+
+
+def _sync_files(writer: LakeWriter) -> None:
+    """Not only in the memory of the operating system: what is dropped then stands there alone."""
+    if writer.place.is_local:
+        os.sync()
 
 
 def candle_row(candle: OldCandle) -> dict[str, Any]:
@@ -158,12 +167,14 @@ def night_before(now: float, hour: int) -> int:
 def forget_candles(session: psycopg.Connection[Any], writer: LakeWriter) -> None:
     """Empty the lake's candles, and let what it alone had be fetched from venues again.
 
-    Postgres first: killed between the two, the lake has rows that nobody asks it for.
+    Postgres first: killed between the two, the lake has rows that nobody asks it for. A lake that
+    is ahead of the spool takes it from its beginning: it has nothing more that came from there.
     """
     spooled = writer.checkpoints()[SPOOL]
+    is_ahead = spooled > last_spooled(session)
     store.forget_archives(session)
     crashpoint("lake-candles-forgotten")
-    _empty(writer, "candles", {SPOOL: Moved(spooled, spooled)})
+    _empty(writer, "candles", {SPOOL: Moved(spooled, 0 if is_ahead else spooled)})
 
 
 def _empty(writer: LakeWriter, table: str, moved: Mapping[str, Moved]) -> None:

@@ -41,7 +41,7 @@ class LakeFailed(Exception):  # noqa: N818 - says what is so
 
 
 class LakeAhead(Exception):  # noqa: N818 - says what is so
-    """The lake holds events that the log does not have: one of them was restored."""
+    """The lake holds what the log's database does not have: one of them was restored."""
 
 
 def follow(settings: Settings, dsn: str, pulse: Pulse, stopping: threading.Event) -> None:
@@ -92,6 +92,13 @@ class Batches:
             raise LakeAhead(
                 f"The log ends at {head} and the lake has folded up to {max(ahead.values())}. "
                 f"Run `aviary rebuild` for {names}."
+            )
+        spooled = store.last_spooled(self._session)
+        if checkpoints[SPOOL] > spooled:
+            raise LakeAhead(
+                f"The spool's last entry was {spooled} and the lake has taken them up to "
+                f"{checkpoints[SPOOL]}: new ones would be dropped unread. "
+                "Run `aviary lake forget-candles`."
             )
         try:
             return self._fold(checkpoints) + self._take_spool(checkpoints[SPOOL])
