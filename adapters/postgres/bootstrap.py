@@ -2,7 +2,7 @@
 
 `aviary_owner` owns the database and may make roles: migrations run as it. `aviary_app` owns nothing
 and inherits nothing: it acts by `set role` to what migrations granted it. `aviary_lake` owns the
-lake's catalogue, `aviary_lake_reader` reads it; neither may connect to the log's database.
+lake's catalogue, `aviary_lake_reader` reads it; neither may connect to another database.
 """
 
 import psycopg
@@ -14,8 +14,11 @@ DATABASE = "aviary"
 LAKE_OWNER = "aviary_lake"
 LAKE_READER = "aviary_lake_reader"
 LAKE = "lake"
+_ATTRIBUTES = "login noinherit nosuperuser nocreaterole nocreatedb"
 _CONNECTIONS_MAX = 40
 """Of all of the lake's sessions: the log needs the others."""
+_READERS_MAX = 30
+"""Of them: the lake's worker needs some."""
 
 
 def ensure_roles(superuser_dsn: str, passwords: dict[str, str]) -> None:
@@ -23,9 +26,9 @@ def ensure_roles(superuser_dsn: str, passwords: dict[str, str]) -> None:
     with psycopg.connect(superuser_dsn, autocommit=True, connect_timeout=10) as connection:
         for role, attributes in (
             (OWNER, "login createrole nosuperuser connection limit -1"),
-            (APP, "login noinherit nosuperuser nocreaterole nocreatedb"),
-            (LAKE_OWNER, "login noinherit nosuperuser nocreaterole nocreatedb"),
-            (LAKE_READER, "login noinherit nosuperuser nocreaterole nocreatedb"),
+            (APP, _ATTRIBUTES),
+            (LAKE_OWNER, _ATTRIBUTES),
+            (LAKE_READER, f"{_ATTRIBUTES} connection limit {_READERS_MAX}"),
         ):
             known = connection.execute("select from pg_roles where rolname = %s", (role,)).rowcount
             # Hashed on this side, so that no password can reach the server's log.
@@ -47,6 +50,18 @@ def ensure_roles(superuser_dsn: str, passwords: dict[str, str]) -> None:
         if not found.rowcount:
             create_lake(connection, LAKE)
         let_connect(connection, DATABASE, APP)
+        let_connect(connection, LAKE, LAKE_READER)
+        # They are there for the superuser, whom no such right concerns.
+        for name in ("postgres", "template1"):
+            connection.execute(
+                sql.SQL("revoke all on database {} from public").format(sql.Identifier(name))
+            )
+        # Its rights forbid it already; this holds where one was granted by mistake.
+        connection.execute(
+            sql.SQL("alter role {} set default_transaction_read_only = on").format(
+                sql.Identifier(LAKE_READER)
+            )
+        )
 
 
 def create_database(
@@ -70,9 +85,9 @@ def create_lake(connection: psycopg.Connection, name: str) -> None:
 
 
 def let_connect(connection: psycopg.Connection, database: str, role: str) -> None:
-    """Only this role and the owner, where otherwise every login may."""
+    """Only this role and the owner, where otherwise every login may, and make temporary tables."""
     for text in (
-        "revoke connect on database {database} from public",
+        "revoke all on database {database} from public",
         "grant connect on database {database} to {role}",
     ):
         connection.execute(

@@ -10,11 +10,17 @@
 
 -- Owns the catalogue: only the lake worker and `aviary rebuild` speak as it.
 create role aviary_lake login noinherit nosuperuser nocreaterole nocreatedb password :'lake_password';
--- Reads it, for the API. Neither may connect to the log's database.
+-- Reads it, for the API. Neither may connect to another database.
 create role aviary_lake_reader login noinherit nosuperuser nocreaterole nocreatedb
-    password :'lake_reader_password';
+    connection limit 30 password :'lake_reader_password';
+-- Its rights forbid it already; this holds where one was granted by mistake.
+alter role aviary_lake_reader set default_transaction_read_only = on;
 create database lake owner aviary_lake connection limit 40;
-revoke connect on database lake from public;
+-- All: also to make temporary tables.
+revoke all on database lake from public;
 grant connect on database lake to aviary_lake_reader;
-revoke connect on database aviary from public;
+revoke all on database aviary from public;
 grant connect on database aviary to aviary_app;
+-- Every login may connect to these unless told otherwise. On a server with other logins that need
+-- one of them: grant it to those.
+revoke all on database postgres, template1 from public;

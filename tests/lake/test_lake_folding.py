@@ -9,8 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from adapters.lake.tables import TABLES
+from adapters.postgres.embedded import EmbeddedPostgres, Role
+from domain.account import DeleteAccount
 from domain.order_messages import Command
-from tests.lake.logs import FINE, FOLDED, begin, expected_counts, history, rows_of, write
+from tests.lake.logs import FINE, FOLDED, begin, expected_counts, history, observing, rows_of, write
 from tests.lakes import Lake, attached, batching, catch_up_lake, written
 from tests.messages import order_commands
 from tests.postgres_fixture import Database
@@ -65,6 +67,20 @@ def test_the_lake_says_what_the_read_models_say(database: Database, lake: Lake) 
     assert rows_of(database, "select count(*) from funding") == lake.ask(
         "select count(*) from funding"
     )
+
+
+def test_a_deleted_account_ends_with_a_row_of_nothing(database: Database, lake: Lake) -> None:
+    deleting = request_for("account-main", DeleteAccount("main"), "delete main")
+    log = write(database, [*opening(), observing(1), deleting])
+    catch_up_lake(lake, database.app_dsn)
+    live = everything(lake)
+    assert len(live["portfolio"]) == expected_counts(log, len(log))["portfolio"]
+    assert lake.ask(
+        "select account, token, value from portfolio where position = (select max(position) "
+        "from portfolio)"
+    ) == [("main", "", 0)]
+    rebuild(lake.writing, database.app_dsn, "portfolio")
+    assert everything(lake) == live
 
 
 def test_a_figure_that_is_too_fine_is_told_as_text(database: Database, lake: Lake) -> None:
@@ -176,10 +192,23 @@ def test_a_reader_reads_the_lake_and_nothing_else(database: Database, lake: Lake
         with pytest.raises(Exception, match="read-only"):
             reader.execute("delete from trades")
     with psycopg.connect(lake.reader_dsn, autocommit=True) as catalogue:
+        with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+            catalogue.execute("delete from ducklake_snapshot")
+        catalogue.execute("set default_transaction_read_only = off")
         for query in (
             "delete from ducklake_snapshot",
             "create table x (i int)",
+            "create temporary table x (i int)",
             "set role aviary_lake",
         ):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 catalogue.execute(query)
+
+
+@pytest.mark.parametrize("role", ["lake", "lake_reader"])
+@pytest.mark.parametrize("name", ["aviary", "postgres", "template1"])
+def test_the_logins_of_the_lake_may_connect_to_no_other_database(
+    cluster: EmbeddedPostgres, role: Role, name: str
+) -> None:
+    with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
+        psycopg.connect(cluster.dsn(role, name))
