@@ -6,6 +6,7 @@ those that no transaction ever committed after a day. Where AVIARY_LAKE_DATA say
 latter stay: strangers' files may lie there too.
 """
 
+import os
 import time
 from collections.abc import Callable
 
@@ -57,6 +58,8 @@ class Keeping:
         for table in TABLES:
             run(f"call ducklake_flush_inlined_data('lake', table_name => '{table}')")
             run(f"call ducklake_merge_adjacent_files('lake', '{table}')")
+        if self._writer.place.is_local:
+            os.sync()  # DuckDB does not: what was merged is deleted for good below.
         seconds = int(reading_minutes * 60)
         age = f"now() - to_seconds({seconds})"
         run(f"call ducklake_expire_snapshots('lake', older_than => {age})")
