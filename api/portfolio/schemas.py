@@ -102,7 +102,7 @@ class TokenShare(Struct, frozen=True):
     accounts: dict[str, AccountShare]
 
 
-class TokenPart(Struct, frozen=True):
+class Part(Struct, frozen=True):
     value: float
     percentage: float
 
@@ -114,21 +114,16 @@ class Distribution(Struct, frozen=True):
     token_count: int
     distribution: list[TokenShare]
     account_filter: str
-    tokens: dict[str, TokenPart]
+    tokens: dict[str, Part]
     quotes: list[str]
     unpriced: list[str]
-
-
-class ConnectorPart(Struct, frozen=True):
-    value: float
-    percentage: float
 
 
 class AccountPart(Struct, frozen=True):
     account: str
     total_value: float
     percentage: float
-    connectors: dict[str, ConnectorPart]
+    connectors: dict[str, Part]
 
 
 class AccountsDistribution(Struct, frozen=True):

@@ -9,14 +9,10 @@ from msgspec import Struct
 from adapters.lake.tables import TABLES
 from adapters.postgres.bootstrap import create_lake
 from adapters.postgres.embedded import EmbeddedPostgres
-from adapters.postgres.log import PostgresLog
-from commands.committer import Committer
-from tests.api.live import Live, running
+from tests.api.live import Live, running, seeded_database
 from tests.lakes import Lake, written
 from tests.postgres_fixture import Database
 from workers.lake.writing import Moved
-from workers.running.database import Dsns, migrate_for
-from workers.tools.seed import seed
 
 TRADES = 5000
 HEAD = 7777
@@ -73,14 +69,7 @@ def stocked(
 
 @pytest.fixture(scope="module")
 def log(database: Callable[..., Database]) -> Database:
-    made = database()
-    migrate_for(Dsns(made.app_dsn, made.owner_dsn))
-    store = PostgresLog(made.app_dsn)
-    committer = Committer(store)
-    seed(committer)
-    committer.close()
-    store.close()
-    return made
+    return seeded_database(database)
 
 
 @pytest.fixture(scope="module")

@@ -3,25 +3,14 @@ from pathlib import Path
 
 import pytest
 
-from adapters.postgres.log import PostgresLog
-from commands.committer import Committer
-from tests.api.live import Live, running
+from tests.api.live import Live, running, seeded_database
 from tests.postgres_fixture import Database
-from workers.running.database import Dsns, migrate_for
-from workers.tools.seed import seed
 
 
 @pytest.fixture(scope="session")
 def seeded(database: Callable[..., Database]) -> Database:
     """A database with all migrations and the master account, to be copied."""
-    made = database()
-    migrate_for(Dsns(made.app_dsn, made.owner_dsn))
-    store = PostgresLog(made.app_dsn)
-    committer = Committer(store)
-    seed(committer)
-    committer.close()
-    store.close()
-    return made
+    return seeded_database(database)
 
 
 @pytest.fixture
