@@ -17,7 +17,7 @@ from tests.analytics.conftest import HEAD, TRADES, Desk
 
 pytestmark = pytest.mark.postgres
 ARROW = "application/vnd.apache.arrow.stream"
-LONG = "select count(*) from range(1000000000) a, range(1000000000) b"
+LONG = "select count(*) from range(1000000) a, range(1000000000) b"
 
 
 def until(is_so: Callable[[], bool], seconds: float = 20.0) -> None:

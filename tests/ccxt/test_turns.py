@@ -1,4 +1,4 @@
-"""Waiting for a venue's rate limit: in turn, cancellations first, and never for nothing."""
+"""Waiting for a venue's rate limit: in turn, trading first, and never for nothing."""
 
 import asyncio
 import time
@@ -29,7 +29,7 @@ def test_requests_leave_in_turn_and_at_the_rate_and_cancellations_before_others(
         began = time.monotonic()
         tasks = [asyncio.create_task(ask(turns, left, f"order {number}")) for number in range(20)]
         await asyncio.sleep(0)
-        with asking(is_urgent=True):
+        with asking("cancel"):
             tasks.append(asyncio.create_task(ask(turns, left, "cancel")))
         await asyncio.gather(*tasks)
         assert left.index("cancel") <= 2
@@ -58,7 +58,7 @@ def test_a_request_that_nobody_waits_for_costs_nothing() -> None:
 def test_what_waited_beyond_its_end_is_not_sent_and_costs_nothing() -> None:
     async def scenario(turns: Turns, left: list[str]) -> None:
         async def place() -> None:
-            with asking(wait_seconds=0.05):
+            with asking("order", wait_seconds=0.05):
                 await ask(turns, left, "order")
 
         ends = await asyncio.gather(*(place() for _ in range(200)), return_exceptions=True)
@@ -74,7 +74,7 @@ def test_what_waited_beyond_its_end_is_not_sent_and_costs_nothing() -> None:
 
 def test_once_a_request_has_left_the_rest_of_its_call_is_never_called_unsent() -> None:
     async def scenario(turns: Turns, left: list[str]) -> None:
-        with asking(wait_seconds=0.2):
+        with asking("order", wait_seconds=0.2):
             await ask(turns, left, "order")
             await asyncio.sleep(0.25)
             await ask(turns, left, "what became of it")
@@ -90,5 +90,42 @@ def test_a_request_weighs_what_the_venue_says(cost: float) -> None:
         for _ in range(6):
             await turns(cost)
         assert time.monotonic() - began > 4 * cost / PER_SECOND
+
+    play(scenario)
+
+
+def test_what_reads_have_spent_holds_back_neither_orders_nor_cancellations() -> None:
+    async def scenario(turns: Turns, left: list[str]) -> None:
+        await turns(2 * PER_SECOND)
+        began = time.monotonic()
+        read = asyncio.create_task(ask(turns, left, "read"))
+        await asyncio.sleep(0.05)
+        for name in ("order", "cancel"):
+            with asking(name):
+                await ask(turns, left, name)
+        assert time.monotonic() - began < 1.0
+        await read
+        assert left == ["order", "cancel", "read"]
+        assert time.monotonic() - began > 1.9
+
+    play(scenario)
+
+
+def test_reads_pay_for_orders_and_are_not_starved_by_them() -> None:
+    async def scenario(turns: Turns, left: list[str]) -> None:
+        async def flood() -> None:
+            with asking("order"):
+                while True:
+                    await ask(turns, left, "order")
+
+        orders = [asyncio.create_task(flood()) for _ in range(5)]
+        reads = [asyncio.create_task(ask(turns, left, "read")) for _ in range(10)]
+        began = time.monotonic()
+        await asyncio.gather(*reads)
+        seconds = time.monotonic() - began
+        for order in orders:
+            order.cancel()
+        assert left.count("order") > 5 * left.count("read")
+        assert len(left) < 1.2 * PER_SECOND * seconds + 2
 
     play(scenario)

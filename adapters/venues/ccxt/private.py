@@ -79,7 +79,7 @@ class CcxtVenue:
             theirs = self.theirs(request.client_order_id)
             parameters = {"clientOrderId": theirs} | await self.terms(exchange, request)
             wait_seconds, expiry = self._expiry(exchange, request.expires_at_us)
-            with asking(wait_seconds=wait_seconds):
+            with asking("order", wait_seconds=wait_seconds):
                 found = await exchange.create_order(
                     market["symbol"],
                     "market" if request.order_type == "MARKET" else "limit",
@@ -143,7 +143,7 @@ class CcxtVenue:
                 if seen is None or seen["status"] not in ("open", None):
                     return None if seen is None else self.known(seen, market, client_order_id)
                 number, parameters = str(seen["id"]), {}
-            with asking(is_urgent=True):
+            with asking("cancel"):
                 found = await exchange.cancel_order(number, market["symbol"], parameters)
             if found.get("amount") is None or found.get("status") in (None, "open"):
                 return None
