@@ -17,6 +17,8 @@ from api.schemas import Problem
 
 Shape = Any
 """A struct, or another type that msgspec knows, as `list[str]`."""
+_NOT_HTTP = 400
+"""Of headers with control characters: the server's parser answers, as text."""
 Answer = Shape | tuple[Shape, ...] | str | None
 """A shape, one of several, a media type that is not JSON, or None for an empty body."""
 
@@ -157,6 +159,9 @@ def _operation(path: str, method: str, scope: str | None, operation: Operation) 
             }.items()
         },
     }
+    if any(parameter["in"] == "header" for parameter in parameters):
+        refused = shown["responses"][str(_NOT_HTTP)]
+        refused["content"]["text/plain"] = {"schema": {"type": "string"}}
     if operation.body is not None:
         shown["requestBody"] = {
             "required": any(_is_required(field) for field in _fields(operation.body)),
@@ -177,6 +182,8 @@ def _errors(
         yield 408
     if operation.body is not None or parameters:
         yield from (413, 422)
+    if any(parameter["in"] == "header" for parameter in parameters):
+        yield _NOT_HTTP
 
 
 def _parameters(path: str, operation: Operation) -> Iterable[dict[str, Any]]:
