@@ -47,6 +47,12 @@ from range({LOOKS}) as l (look)
 cross join range({snapshots.ACCOUNTS}) as a (account)
 cross join (values ('BNB'), ('BTC'), ('ETH'), ('SOL'), ('USDT')) as t (token)
 """
+_VALUES = """
+insert into portfolio_values
+select position, observed_at_us, account, connector, sum(value), false, null
+from portfolio
+group by position, observed_at_us, account, connector
+"""
 _MILLION = """
 insert into trades
 select
@@ -199,8 +205,9 @@ def _folding(dsns: Dsns, place: Place) -> Row:
 def _fill(place: Place) -> None:
     """Ten files of trades and one of holdings, as merging leaves them."""
     writer = LakeWriter(place)
-    writer.connection.execute("delete from portfolio")
-    writer.connection.execute(_HOLDINGS)
+    for table, filling in (("portfolio", _HOLDINGS), ("portfolio_values", _VALUES)):
+        writer.connection.execute(f"delete from {table}")
+        writer.connection.execute(filling)
     for begin in range(0, TRADES, TRADES // 10):
         writer.connection.execute(_MILLION, [begin, begin + TRADES // 10])
     writer.close()

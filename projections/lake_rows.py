@@ -4,7 +4,7 @@ A figure that DECIMAL(38,18) cannot hold exactly is None, and its text stands in
 """
 
 from collections.abc import Iterator, Mapping
-from decimal import Decimal
+from decimal import Context, Decimal, DecimalException, Inexact, InvalidOperation
 
 import msgspec
 
@@ -13,19 +13,21 @@ from domain.amounts import times
 from domain.funding import FundingPaid
 from domain.order_messages import Event as OrderEvent
 from domain.order_messages import OrderFilled
-from domain.portfolio import PortfolioObserved
-from projections import orders
+from domain.portfolio import ConnectorHeld, PortfolioObserved
+from projections import orders, portfolio_documents
 from projections.orders import OrderRow
 from projections.projection import Fact
 from projections.tags import tags_of
 
 LakeRow = dict[str, object]
-_DIGITS_MAX, _FINEST = 38, -18
+_FINEST = Decimal("1e-18")
+_DECIMAL_38_18 = Context(prec=38, traps=[Inexact, InvalidOperation])
 
 TAGS: Mapping[str, frozenset[str]] = {
     "trades": tags_of(OrderFilled),
     "orders": tags_of(OrderEvent),
     "portfolio": tags_of(PortfolioObserved, AccountDeleted),
+    "portfolio_values": tags_of(PortfolioObserved, AccountDeleted),
     "funding": tags_of(FundingPaid),
 }
 """By table: the events that may add rows to it."""
@@ -109,6 +111,33 @@ def holdings_of(fact: Fact) -> Iterator[LakeRow]:
             }
 
 
+def values_of(fact: Fact) -> Iterator[LakeRow]:
+    """What tokens with a price are worth, by connector; a snapshot without connectors has a 0."""
+    seen = fact.event
+    if isinstance(seen, AccountDeleted):
+        yield _value(fact.position, seen.account, fact.metadata.recorded_at_us)
+        return
+    if not isinstance(seen, PortfolioObserved):
+        raise TypeError(f"A value cannot come of {seen!r}.")
+    if not seen.held:
+        yield _value(fact.position, seen.account, seen.asked_at_us)
+    for connector in seen.held:
+        yield _value(fact.position, seen.account, seen.asked_at_us, connector)
+
+
+def _value(
+    position: int, account: str, observed_at_us: int, held: ConnectorHeld | None = None
+) -> LakeRow:
+    return {
+        "position": position,
+        "observed_at_us": observed_at_us,
+        "account": account,
+        "connector": "" if held is None else held.connector,
+        "is_carried": held is not None and held.is_carried,
+        **_figures(value=Decimal(0) if held is None else portfolio_documents.value(held)),
+    }
+
+
 def _nothing_held(position: int, account: str, observed_at_us: int) -> LakeRow:
     """A row without a token: without any row it would seem that nothing had been looked at."""
     return {
@@ -139,25 +168,21 @@ def payment_of(fact: Fact) -> LakeRow:
 
 
 def _figures(**given: Decimal | None) -> dict[str, object]:
-    unfit = {name: str(one) for name, one in given.items() if one is not None and not _fits(one)}
-    found: dict[str, object] = {
-        name: None if one is None or name in unfit else format(one, "f")
-        for name, one in given.items()
-    }
+    found: dict[str, object] = {}
+    unfit: dict[str, str] = {}
+    for name, figure in given.items():
+        if figure is None or fits(figure):
+            found[name] = figure
+        else:
+            found[name], unfit[name] = None, str(figure)
     found["exact"] = msgspec.json.encode(unfit).decode() if unfit else None
     return found
 
 
-def _fits(figure: Decimal) -> bool:
+def fits(figure: Decimal | int) -> bool:
     """Whether it has at most 20 digits before the point and 18 after it."""
-    if not figure:
-        return True
-    _, digits, exponent = figure.as_tuple()
-    if not isinstance(exponent, int) or figure.adjusted() >= _DIGITS_MAX + _FINEST:
+    try:
+        _DECIMAL_38_18.quantize(Decimal(figure), _FINEST)
+    except DecimalException:
         return False
-    trailing = 0
-    for digit in reversed(digits):
-        if digit:
-            break
-        trailing += 1
-    return exponent + trailing >= _FINEST
+    return True

@@ -5,63 +5,61 @@
 -- The last snapshot of each interval counts; an account without one in it keeps its value, from its
 -- first snapshot in the range on. A snapshot is all rows of one position: a connector that is not
 -- in it holds nothing. Values are doubles here: an average times its count is their sum, at a
--- quarter of what the cast of a sum costs.
+-- quarter of what the cast of each costs.
 
 -- name: figures
-with last as (
-    select account, observed_at_us // $3 as bucket, max(position) as position
-    from portfolio
-    where observed_at_us between $1 and $2
-        and {rows}
-    group by account, bucket
-),
-snapshots as (
+with snapshots as (
     select
+        any_value(account) as account,
+        any_value(observed_at_us) // $3 as bucket,
         position,
         coalesce(avg(value) filter ({wanted}) * count(value) filter ({wanted}), 0)
         + coalesce(
             sum((exact ->> '$.value')::double) filter (exact is not null and {wanted}), 0
         ) as value
-    from portfolio
-    semi join last using (position)
+    from portfolio_values
     where observed_at_us between $1 and $2
+        and {rows}
     group by position
 ),
 sampled as (
-    select account, bucket, value
-    from last
-    join snapshots using (position)
+    select account, bucket, arg_max(value, position) as value
+    from snapshots
+    group by account, bucket
 ),
 filled as (
     select
         own.account,
         grid.bucket,
-        last_value(sampled.value ignore nulls) over (
-            partition by own.account order by grid.bucket
-        ) as value
+        last_value(sampled.value ignore nulls) over until_now as value,
+        last_value(sampled.value ignore nulls) over until_then as former,
+        max(sampled.value) over until_now as peak
     from (select account, min(bucket) as first from sampled group by account) as own
     join (
         select unnest(range(min(bucket), max(bucket) + 1)) as bucket from sampled
     ) as grid on grid.bucket >= own.first
     left join sampled on sampled.account = own.account and sampled.bucket = grid.bucket
+    window
+        until_now as (partition by own.account order by grid.bucket rows unbounded preceding),
+        until_then as (
+            partition by own.account
+            order by grid.bucket
+            rows between unbounded preceding and 1 preceding
+        )
 ),
 total as (
     select bucket, sum(value) as value from filled group by bucket
 ),
-lines as (
-    select account, bucket, value from filled
-    union all
-    select null, bucket, value from total
-),
 steps as (
+    from filled
+    union all
     select
-        account,
+        null,
         bucket,
         value,
-        lag(value) over line as former,
-        max(value) over line as peak
-    from lines
-    window line as (partition by account order by bucket rows unbounded preceding)
+        lag(value) over (order by bucket),
+        max(value) over (order by bucket rows unbounded preceding)
+    from total
 ),
 figures as (
     select
@@ -104,9 +102,9 @@ union all
 select 'unpriced', token, null, null, null, null, null, null, null
 from unpriced
 union all
-select 'position', null, position, null, null, null, null, null, null
+select 'position', null, min(position), null, null, null, null, null, null
 from checkpoints
-where projection = 'portfolio'
+where projection in ('portfolio', 'portfolio_values')
 
 -- name: account_names
 list_contains({value}::varchar[], account)

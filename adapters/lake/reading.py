@@ -208,7 +208,8 @@ def unavailable(error: BaseException) -> str:
     """What is wrong with the lake, and what to do."""
     return (
         f"The lake cannot be read: {told(error)}. Where files are missing or damaged, "
-        "`aviary rebuild` makes trades_lake, orders_lake, portfolio_lake and funding_lake again."
+        "`aviary rebuild` makes trades_lake, orders_lake, portfolio_lake, portfolio_values_lake "
+        "and funding_lake again."
     )
 
 

@@ -64,6 +64,15 @@ TABLES: Mapping[str, Mapping[str, str]] = {
         "is_carried": "BOOLEAN",
         "exact": _TEXT,
     },
+    "portfolio_values": {
+        "position": _WHOLE,
+        "observed_at_us": _WHOLE,
+        "account": _TEXT,
+        "connector": _TEXT,
+        "value": FIGURE,
+        "is_carried": "BOOLEAN",
+        "exact": _TEXT,
+    },
     "funding": {
         "position": _WHOLE,
         "account": _TEXT,
@@ -106,7 +115,7 @@ TABLES: Mapping[str, Mapping[str, str]] = {
 }
 """Columns and their types, by table. The checkpoints have a table of their own beside these."""
 
-FOLDED = ("trades", "orders", "portfolio", "funding")
+FOLDED = ("trades", "orders", "portfolio", "portfolio_values", "funding")
 SPOOL = "spool"
 """The checkpoint of what was handed over through Postgres; a number of the spool, no position."""
 EVENTS = "events"

@@ -22,6 +22,7 @@ _OWN: Mapping[str, Mapping[str, str]] = {
         "price": "quote units per unit of token; NULL where nobody tells it",
         "value": "quote units; NULL where the price is",
     },
+    "portfolio_values": {"value": "quote units, of the tokens that had a price"},
     "funding": {"amount": "units of token, negative where paid", "rate": "fraction of notional"},
     "candles": {
         "open": "quote units per base unit",

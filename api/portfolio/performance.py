@@ -111,7 +111,7 @@ async def _ask(
     """Once the lake holds that position, which comes some seconds after the read models do."""
     give_up_at = time.monotonic() + MIN_POSITION_SECONDS
     while least:
-        position = await deps.lake.position("portfolio")
+        position = await deps.lake.position("portfolio_values")
         if position >= least:
             break
         if time.monotonic() > give_up_at:

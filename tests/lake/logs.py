@@ -6,6 +6,7 @@ from typing import Any
 
 import psycopg
 
+from adapters.lake.tables import FOLDED
 from adapters.postgres.log import PostgresLog
 from commands.codec import decode_recorded
 from commands.committer import Committer
@@ -25,7 +26,6 @@ HELD = (
     TokenHeld("DUST", FINE, FINE, None),
     TokenHeld("USDT", Decimal(100), Decimal(100), Decimal(1)),
 )
-FOLDED = ("trades", "orders", "portfolio", "funding")
 
 
 def observing(number: int) -> Request:
@@ -95,9 +95,12 @@ def expected_counts(log: Sequence[Recorded], until: int) -> dict[str, int]:
                 counts["trades"] += event.tag == "order.filled.v1"
             case "portfolio":
                 seen = decode_recorded(event)
-                counts["portfolio"] += sum(len(c.tokens) for c in getattr(seen, "held", ()))
+                held = getattr(seen, "held", None)
+                counts["portfolio"] += sum(len(c.tokens) for c in held or ())
+                counts["portfolio_values"] += 0 if held is None else max(1, len(held))
             case "account":
-                counts["portfolio"] += event.tag == "account.deleted.v1"
+                for table in ("portfolio", "portfolio_values"):
+                    counts[table] += event.tag == "account.deleted.v1"
             case "funding":
                 counts["funding"] += 1
     return counts

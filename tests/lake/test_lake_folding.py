@@ -1,18 +1,19 @@
 """Batches into a real lake: equal to the read models, each row once, whoever else writes."""
 
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 
 import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from adapters.lake.tables import TABLES
+from adapters.lake.attach import attach
+from adapters.lake.tables import FOLDED, TABLES
 from adapters.postgres.embedded import EmbeddedPostgres, Role
 from domain.account import DeleteAccount
 from domain.order_messages import Command
-from tests.lake.logs import FINE, FOLDED, begin, expected_counts, history, observing, rows_of, write
+from tests.lake.logs import FINE, begin, expected_counts, history, observing, rows_of, write
 from tests.lakes import Lake, attached, batching, catch_up_lake, written
 from tests.messages import order_commands
 from tests.postgres_fixture import Database
@@ -80,6 +81,34 @@ def test_a_deleted_account_ends_with_a_row_of_nothing(database: Database, lake: 
         "from portfolio)"
     ) == [("main", "", 0)]
     rebuild(lake.writing, database.app_dsn, "portfolio")
+    assert everything(lake) == live
+
+
+def test_values_are_the_sums_of_what_is_held(database: Database, lake: Lake) -> None:
+    begin(database, 1)
+    catch_up_lake(lake, database.app_dsn)
+    values = lake.ask(
+        """select position, observed_at_us, account, connector, value, is_carried
+        from portfolio_values
+        order by position"""
+    )
+    assert len(values) > 1
+    assert values == lake.ask(
+        """select position, observed_at_us, account, connector, sum(value), bool_or(is_carried)
+        from portfolio
+        group by all
+        order by position"""
+    )
+
+
+def test_a_lake_from_before_a_table_gets_it_whole(database: Database, lake: Lake) -> None:
+    begin(database, 3)
+    catch_up_lake(lake, database.app_dsn)
+    live = everything(lake)
+    with closing(attach(lake.writing, is_writer=True)) as owner:
+        owner.execute("drop table portfolio_values")
+        owner.execute("delete from checkpoints where projection = 'portfolio_values'")
+    catch_up_lake(lake, database.app_dsn)
     assert everything(lake) == live
 
 

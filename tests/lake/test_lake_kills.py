@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from adapters.lake.attach import attach
+from adapters.lake.tables import FOLDED
 from domain.log import Recorded
 from tests.faults.processes import Process, until
-from tests.lake.logs import FOLDED, begin, expected_counts, history, write
+from tests.lake.logs import begin, expected_counts, history, write
 from tests.lake.test_lake_spool import candle, spool, waiting
 from tests.lakes import Lake
 from tests.postgres_fixture import Database

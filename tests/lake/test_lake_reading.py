@@ -13,8 +13,9 @@ from msgspec import structs
 
 from adapters.lake.attach import LakeUnavailable, Place, extension_path
 from adapters.lake.reading import LakeOverLimit, LakeReader
+from adapters.lake.tables import FOLDED
 from adapters.postgres.embedded import EmbeddedPostgres
-from tests.lake.logs import FOLDED, begin
+from tests.lake.logs import begin
 from tests.lakes import Lake, catch_up_lake, written
 from tests.postgres_fixture import Database
 from tests.stores import empty

@@ -45,6 +45,7 @@ def test_every_column_has_a_value_and_no_other() -> None:
         "trades": lake_rows.trade_of(fact(filled("t1", "2"))),
         "orders": lake_rows.order_after(None, fact(PLACED))[1],
         "portfolio": next(iter(lake_rows.holdings_of(fact(observed(Decimal(1), None))))),
+        "portfolio_values": next(iter(lake_rows.values_of(fact(observed(Decimal(1), None))))),
         "funding": lake_rows.payment_of(fact(PAID)),
     }
     assert set(rows) == set(FOLDED) == set(lake_rows.TAGS)
@@ -54,30 +55,31 @@ def test_every_column_has_a_value_and_no_other() -> None:
 
 def test_a_trade_says_its_notional() -> None:
     row = lake_rows.trade_of(fact(filled("t1", "0.2", "50000.5")))
-    assert (row["quantity"], row["price"], row["notional"]) == ("0.2", "50000.5", "10000.10")
+    figures = Decimal("0.2"), Decimal("50000.5"), Decimal("10000.10")
+    assert (row["quantity"], row["price"], row["notional"]) == figures
     assert row["exact"] is None
 
 
 def test_a_token_without_a_price_has_no_value() -> None:
     (row,) = lake_rows.holdings_of(fact(observed(Decimal("1.5"), None)))
-    assert (row["units"], row["price"], row["value"]) == ("1.5", None, None)
+    assert (row["units"], row["price"], row["value"]) == (Decimal("1.5"), None, None)
     assert row["is_carried"] is True
     (row,) = lake_rows.holdings_of(fact(observed(Decimal("1.5"), Decimal(0))))
-    assert Decimal(str(row["value"])) == 0
+    assert row["value"] == 0
 
 
 def test_a_deleted_account_holds_nothing_from_then_on() -> None:
     (row,) = lake_rows.holdings_of(fact(AccountDeleted("main", 1), "account-main"))
     assert set(row) == set(TABLES["portfolio"])
     assert (row["position"], row["account"], row["token"]) == (7, "main", "")
-    assert (row["observed_at_us"], row["value"]) == (METADATA.recorded_at_us, "0")
+    assert (row["observed_at_us"], row["value"]) == (METADATA.recorded_at_us, 0)
 
 
 def test_an_order_goes_on_from_what_it_was() -> None:
     order, first = lake_rows.order_after(None, fact(PLACED))
     order, second = lake_rows.order_after(order, fact(filled("t1", "0.4"), position=8))
-    assert (first["outcome"], first["filled"]) == ("requested", "0")
-    assert (second["position"], second["filled"]) == (8, "0.4")
+    assert (first["outcome"], first["filled"]) == ("requested", 0)
+    assert (second["position"], second["filled"]) == (8, Decimal("0.4"))
 
 
 def test_an_event_before_its_order_was_placed_is_an_error() -> None:
@@ -95,5 +97,5 @@ def test_a_figure_is_stored_exactly_or_as_text(units: Decimal) -> None:
         assert row["fee"] is None
         assert Decimal(json.loads(str(row["exact"]))["fee"]) == units
     else:
-        assert Decimal(str(row["fee"])) == units
+        assert row["fee"] == units
         assert row["exact"] is None

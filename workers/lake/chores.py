@@ -8,7 +8,6 @@ import logging
 import os
 import time
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -22,6 +21,7 @@ from adapters.postgres.relays import load_head, read_page
 from adapters.settings import Settings
 from commands.crashpoint import crashpoint
 from domain.log import Recorded
+from projections.lake_rows import fits
 from workers.lake.writing import LakeWriter, Moved, commit, move
 
 _log = logging.getLogger(__name__)
@@ -31,7 +31,6 @@ CANDLES = 5000
 MOVE_SECONDS = 60.0
 _DAY_SECONDS = 86_400
 _MICROSECONDS = 1_000_000
-_PLACES, _DIGITS = 18, 20
 
 
 class LogWasCut(Exception):  # noqa: N818 - says what is so
@@ -115,7 +114,7 @@ def event_row(event: Recorded) -> dict[str, Any]:
         "metadata": event.metadata.decode(),
         "actor": metadata.get("actor"),
         "recorded_at_us": metadata.get("recorded_at_us"),
-        "seal": event.seal.hex(),
+        "seal": event.seal,
     }
 
 
@@ -146,14 +145,14 @@ def _sync_files(writer: LakeWriter) -> None:
 
 def candle_row(candle: OldCandle) -> dict[str, Any]:
     figures = dict(zip(FIGURES, candle.figures, strict=True))
-    fitting = {name: value for name, value in figures.items() if value is None or _fits(value)}
+    fitting = {name: value for name, value in figures.items() if value is None or fits(value)}
     exact = {name: f"{figures[name]:f}" for name in figures if name not in fitting}
     return {
         "connector": candle.connector,
         "pair": candle.pair,
         "interval": candle.interval,
         "opened_at_us": candle.start_us,
-        **{name: _text(fitting.get(name)) for name in FIGURES},
+        **{name: fitting.get(name) for name in FIGURES},
         "exact": msgspec.json.encode(exact).decode() if exact else None,
     }
 
@@ -207,13 +206,3 @@ def _known(writer: LakeWriter, old: Sequence[OldCandle]) -> set[tuple[Any, ...]]
 
 def _key(row: Mapping[str, Any]) -> tuple[Any, ...]:
     return (row["connector"], row["pair"], row["interval"], row["opened_at_us"])
-
-
-def _fits(value: Decimal | int) -> bool:
-    """Whether it has at most 20 digits before the point and 18 after it; no rounding is near."""
-    whole, _, fraction = f"{Decimal(value):f}".lstrip("-").partition(".")
-    return len(fraction.rstrip("0")) <= _PLACES and len(whole.lstrip("0")) <= _DIGITS
-
-
-def _text(value: Decimal | int | None) -> str | None:
-    return None if value is None else f"{value:f}" if isinstance(value, Decimal) else str(value)

@@ -54,6 +54,8 @@ class Folding:
                 return (self._order(fact),)
             case "portfolio":
                 return lake_rows.holdings_of(fact)
+            case "portfolio_values":
+                return lake_rows.values_of(fact)
             case _:
                 return (lake_rows.payment_of(fact),)
 

@@ -22,6 +22,7 @@ from adapters.postgres.relays import load_head, read_page
 from adapters.settings import Settings
 from commands.crashpoint import crashpoint
 from workers.lake.chores import Chores
+from workers.lake.columns import BadRow
 from workers.lake.folding import Folding
 from workers.lake.keeping import Keeping
 from workers.lake.writing import CheckpointMoved, LakeWriter, Moved
@@ -147,12 +148,10 @@ class Batches:
     def _save_spooled(
         self, taken: list[store.Spooled], rows: dict[str, list[dict[str, Any]]], checkpoint: int
     ) -> None:
-        """All of them at once; where DuckDB cannot read a value, one by one."""
-        import duckdb
-
+        """All of them at once; where a value is not as its column wants it, one by one."""
         try:
             self._writer.save(rows, {SPOOL: Moved(checkpoint, taken[-1].id)})
-        except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
+        except BadRow as error:
             if len(taken) == 1:
                 _log.error("The lake refuses entry %s of its spool: %s", taken[0].id, error)
                 store.refuse_spooled(self._session, taken[0].id, str(error))
