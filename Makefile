@@ -5,7 +5,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 DEV_STAMP := .venv/.installed-dev
 
-.PHONY: serve install install-dev test test-lanes test-all lint types bench lock secrets clean
+.PHONY: serve install install-dev test test-all lint types bench lock secrets clean
 
 serve: install
 	exec $(BIN)/aviary serve $(ARGS)
@@ -31,16 +31,11 @@ $(DEV_STAMP): requirements-dev.lock $(STAMP)
 
 test: install-dev
 	$(BIN)/python -m tests.preflight
-	$(BIN)/python -m pytest $(ARGS)
-
-# The same tests in two processes at once, for a machine that does nothing else.
-test-lanes: install-dev
-	$(BIN)/python -m tests.preflight
 	$(BIN)/python -m tests.lanes $(ARGS)
 
 test-all: install-dev
 	$(BIN)/python -m tests.preflight
-	AVIARY_CRASH_SAMPLE=all $(BIN)/python -m pytest $(ARGS)
+	AVIARY_CRASH_SAMPLE=all $(BIN)/python -m tests.lanes $(ARGS)
 
 lint: install-dev
 	$(BIN)/ruff check .

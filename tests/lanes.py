@@ -1,4 +1,4 @@
-"""The whole suite in two processes at once: `python -m tests.lanes [what pytest takes]`.
+"""The whole suite in two processes at once, a part in one: `python -m tests.lanes [for pytest]`.
 
 Half of the suite's time is spent on waiting for processes to start, to die and to be missed, so two
 processors are idle by turns. Each lane has its own Postgres, Kafka and folders. What a lane prints
@@ -31,6 +31,8 @@ def _own(argument: str, number: int) -> str:
 
 
 def main(arguments: list[str]) -> int:
+    if any((ROOT / argument.partition("::")[0]).exists() for argument in arguments if argument):
+        return subprocess.call([sys.executable, "-m", "pytest", *arguments], cwd=ROOT)
     started = [
         subprocess.Popen(
             [
