@@ -30,6 +30,8 @@ class Lake(Struct, frozen=True):
     folder: Path
     dsn: str
     reader_dsn: str
+    more: dict[str, Any] = {}
+    """Settings beside those below."""
 
     @property
     def data(self) -> Path:
@@ -43,6 +45,7 @@ class Lake(Struct, frozen=True):
             "lake_dsn": self.dsn,
             "lake_reader_dsn": self.reader_dsn,
             "lake_memory_mb": 256,
+            **self.more,
         }
 
     @property
