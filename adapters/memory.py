@@ -100,6 +100,10 @@ class MemoryStore:
         end = None if limit is None else after + limit
         return self._streams.get(stream, [])[after:end]
 
+    def last_of(self, stream: str, tags: Sequence[str]) -> int:
+        found = (event.version for event in self._streams.get(stream, []) if event.tag in tags)
+        return max(found, default=0)
+
     def read_log(self, after: int, limit: int) -> Sequence[Recorded]:
         return self._log[after : after + limit]
 

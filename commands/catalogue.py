@@ -50,6 +50,9 @@ class Aggregate(Struct, frozen=True):
     is_long: bool = False
     """Its streams grow for as long as there is trading: what is not known of one is folded before
     the log's lock is taken."""
+    whole: tuple[str, ...] = ()
+    """Tags of events that leave nothing of the state before them: the last is enough to fold from.
+    """
 
 
 def _no_guards(_command: object) -> tuple[str, ...]:
@@ -127,6 +130,7 @@ AGGREGATES: Mapping[str, Aggregate] = {
         portfolio.routing,
         "portfolios",
         is_long=True,
+        whole=(str(portfolio.PortfolioObserved.__struct_config__.tag),),
     ),
     "position": Aggregate(
         position.Position(),

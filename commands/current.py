@@ -33,7 +33,7 @@ class Current:
         for stream in {request.stream for request in requests}:
             if stream in self._streams or not aggregate_of(stream).is_long:
                 continue
-            states: States = {stream: _unknown(stream)}
+            states: States = {stream: _unknown(stream, _version_before(store, stream))}
             while isinstance(folded := states[stream], Folded):
                 events = store.read_stream(stream, folded.version, WARM_EVENTS)
                 fold(states, events)
@@ -101,5 +101,11 @@ def _tallies_of(requests: Iterable[Request], states: States) -> Mapping[str, Non
     return found
 
 
-def _unknown(stream: str) -> Folded:
-    return Folded(0, aggregate_of(stream).initial)
+def _unknown(stream: str, version: int = 0) -> Folded:
+    return Folded(version, aggregate_of(stream).initial)
+
+
+def _version_before(store: Store, stream: str) -> int:
+    """From where on its events say all of a stream's state."""
+    whole = aggregate_of(stream).whole
+    return max(0, store.last_of(stream, whole) - 1) if whole else 0

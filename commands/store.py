@@ -46,6 +46,9 @@ class Store(Protocol):
         self, stream: str, after: int = 0, limit: int | None = None
     ) -> Sequence[Recorded]: ...
 
+    def last_of(self, stream: str, tags: Sequence[str]) -> int:
+        """The version of a stream's last event with one of these tags; 0 where there is none."""
+
     def read_log(self, after: int, limit: int) -> Sequence[Recorded]: ...
 
     def read_tallies(self) -> Mapping[str, bytes]: ...

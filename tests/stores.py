@@ -133,6 +133,9 @@ class WatchedStore:
     ) -> Sequence[Recorded]:
         return self._store.read_stream(stream, after, limit)
 
+    def last_of(self, stream: str, tags: Sequence[str]) -> int:
+        return self._store.last_of(stream, tags)
+
     def read_log(self, after: int, limit: int) -> Sequence[Recorded]:
         return self._store.read_log(after, limit)
 

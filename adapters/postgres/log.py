@@ -79,6 +79,14 @@ class PostgresLog:
         with self._read() as connection:
             return _events(connection, query, (stream, after, limit))
 
+    def last_of(self, stream: str, tags: Sequence[str]) -> int:
+        query = """select originator_version from events
+            where originator_id = %s and topic = any(%s)
+            order by originator_version desc limit 1"""
+        with self._read() as connection:
+            row = connection.execute(query, (stream, list(tags))).fetchone()
+            return int(row[0]) if row else 0
+
     def read_log(self, after: int, limit: int) -> Sequence[Recorded]:
         with self._read() as connection:
             return read_log(connection, after, limit)

@@ -93,6 +93,14 @@ def test_a_stream_is_read_in_order_of_its_versions(opened: Opened) -> None:
     assert opened.store.read_stream("s-1", 3) == []
 
 
+def test_the_last_of_some_tags_in_a_stream_is_found(opened: Opened) -> None:
+    written = write(opened.store, "s-1", "s-2", "s-1", "s-2")
+    tag = written[0].tag
+    assert opened.store.last_of("s-1", [tag, "no.such.v1"]) == 2
+    assert opened.store.last_of("s-1", ["no.such.v1"]) == 0
+    assert opened.store.last_of("s-none", [tag]) == 0
+
+
 def test_newer_answers_what_is_above_each_version(opened: Opened) -> None:
     write(opened.store, "s-1", "s-2", "s-1", "s-1", "s-2", "s-3")
     with opened.store.append() as append:
