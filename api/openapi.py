@@ -18,7 +18,7 @@ from api.schemas import Problem
 Shape = Any
 """A struct, or another type that msgspec knows, as `list[str]`."""
 _NOT_HTTP = 400
-"""Of headers with control characters: the server's parser answers, as text."""
+"""Of control characters in headers, and URLs over 64 KiB: the server's parser answers, as text."""
 Answer = Shape | tuple[Shape, ...] | str | None
 """A shape, one of several, a media type that is not JSON, or None for an empty body."""
 
@@ -159,7 +159,7 @@ def _operation(path: str, method: str, scope: str | None, operation: Operation) 
             }.items()
         },
     }
-    if any(parameter["in"] == "header" for parameter in parameters):
+    if parameters:
         refused = shown["responses"][str(_NOT_HTTP)]
         refused["content"]["text/plain"] = {"schema": {"type": "string"}}
     if operation.body is not None:
@@ -182,7 +182,7 @@ def _errors(
         yield 408
     if operation.body is not None or parameters:
         yield from (413, 422)
-    if any(parameter["in"] == "header" for parameter in parameters):
+    if parameters:
         yield _NOT_HTTP
 
 

@@ -59,6 +59,8 @@ def test_a_relay_whose_sessions_are_cut_goes_on(stage: Stage) -> None:
                     )
                 )"""
             ).fetchall()
-        assert cut == [(True,), (True,)], "the one that reads and the one that listens"
+        # The second may end itself once it sees the first cut.
+        assert len(cut) == 2, "the one that reads and the one that listens"
+        assert (True,) in cut
     stage.await_position(head)
     check(stage)
