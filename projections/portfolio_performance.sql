@@ -27,6 +27,11 @@ sampled as (
     from snapshots
     group by account, bucket
 ),
+own as (
+    select account, min(bucket) as first, row_number() over (order by account)::int as number
+    from sampled
+    group by account
+),
 filled as (
     select
         own.account,
@@ -34,15 +39,15 @@ filled as (
         last_value(sampled.value ignore nulls) over until_now as value,
         last_value(sampled.value ignore nulls) over until_then as former,
         max(sampled.value) over until_now as peak
-    from (select account, min(bucket) as first from sampled group by account) as own
+    from own
     join (
         select unnest(range(min(bucket), max(bucket) + 1)) as bucket from sampled
     ) as grid on grid.bucket >= own.first
     left join sampled on sampled.account = own.account and sampled.bucket = grid.bucket
     window
-        until_now as (partition by own.account order by grid.bucket rows unbounded preceding),
+        until_now as (partition by own.number order by grid.bucket rows unbounded preceding),
         until_then as (
-            partition by own.account
+            partition by own.number
             order by grid.bucket
             rows between unbounded preceding and 1 preceding
         )
@@ -96,7 +101,16 @@ select
     deviation
 from figures
 union all
-select 'series', null, bucket, null, value, null, null, null, null
+select
+    'series',
+    strftime(make_timestamp(bucket * $3), '%Y-%m-%dT%H:%M:%S+00:00'),
+    bucket,
+    null,
+    round(value, 6),
+    null,
+    null,
+    null,
+    null
 from total
 union all
 select 'unpriced', token, null, null, null, null, null, null, null

@@ -8,7 +8,6 @@ places. What was paid in or taken out is not told apart from profit: `basis` say
 import asyncio
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -126,8 +125,8 @@ def _shown(found: Sequence[tuple[Any, ...]], seconds: int) -> Performance:
     for kind, name, _, _, *moved in found:
         if kind == "figures":
             of[name] = figures(Moved(*moved), seconds)
-    series = sorted((row[2], row[4]) for row in found if row[0] == "series")
-    points = [PerformancePoint(_iso(at * seconds), round(value, 6)) for at, value in series]
+    series = sorted((row[2], row[1], row[4]) for row in found if row[0] == "series")
+    points = [PerformancePoint(began, value) for _, began, value in series]
     nothing = figures(Moved(0.0, 0.0, None, None, None), seconds)
     return Performance(
         start_time=points[0].timestamp if points else None,
@@ -142,10 +141,6 @@ def _shown(found: Sequence[tuple[Any, ...]], seconds: int) -> Performance:
 
 def _name_of(item: tuple[str | None, Figures]) -> str:
     return item[0] or ""
-
-
-def _iso(at_seconds: int) -> str:
-    return datetime.fromtimestamp(at_seconds, UTC).isoformat()
 
 
 HANDLERS = (performance_by_query, performance_by_body)
