@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-FIRST = ("faults", "split", "relay", "postgres")
+FIRST = ("faults", "split", "relay", "postgres", "workers", "as_of")
 """About half of the time; whatever is not named here is in the other lane."""
 
 

@@ -13,7 +13,7 @@ import psycopg
 from adapters.lake import tables
 from adapters.lake.attach import LakeUnavailable, Place, attach, told
 from commands.crashpoint import crashpoint
-from workers.lake.columns import Row, columns_of
+from workers.lake.columns import BadRow, Row, document, selection, structure
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 READER = "aviary_lake_reader"
 Rows = Mapping[str, Sequence[Row]]
 """By table."""
-_GIVEN = "given_rows"
+_ROWS_AT_ONCE = 2000
+"""In one statement: what DuckDB makes of a text is thirty times as large, and it keeps it."""
+_STAGE = "rows_of_a_batch"
 
 
 class CheckpointMoved(Exception):  # noqa: N818 - says what is so
@@ -89,14 +91,26 @@ def insert(
     columns: Mapping[str, str],
     rows: Sequence[Row],
 ) -> None:
-    """Raises BadRow, and then nothing of it is inserted."""
+    """Raises BadRow, and then the transaction is of no use. Without rows nothing is done.
+
+    One statement for all: DuckLake makes a file for each.
+    """
+    import duckdb
+
     if not rows:
         return
-    connection.register(_GIVEN, columns_of(columns, rows))
+
+    shown, kinds = selection(columns), structure(columns)
+    how = f"create or replace temp table {_STAGE} as"
     try:
-        connection.execute(f"insert into {table} by name select * from {_GIVEN}")
-    finally:
-        connection.unregister(_GIVEN)
+        for begin in range(0, len(rows), _ROWS_AT_ONCE):
+            text = document(columns, rows[begin : begin + _ROWS_AT_ONCE])
+            connection.execute(f"{how} {shown}", [text, kinds])
+            how = f"insert into {_STAGE}"
+    except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
+        raise BadRow(told(error)) from None
+    connection.execute(f"insert into {table} by name from temp.{_STAGE}")
+    connection.execute(f"drop table temp.{_STAGE}")
 
 
 def move(connection: "DuckDBPyConnection", moved: Mapping[str, Moved]) -> None:
