@@ -182,7 +182,6 @@ def _figures(**given: Decimal | None) -> dict[str, object]:
 def fits(figure: Decimal | int) -> bool:
     """Whether it has at most 20 digits before the point and 18 after it."""
     try:
-        _DECIMAL_38_18.quantize(Decimal(figure), _FINEST)
+        return _DECIMAL_38_18.quantize(Decimal(figure), _FINEST).is_finite()
     except DecimalException:
         return False
-    return True

@@ -64,7 +64,10 @@ def _figure(name: str, value: Any) -> Mapping[str, Any]:
         raise BadRow(f"{name}: {str(value)[:100]!r} is no number") from None
     if not fits(figure):
         raise BadRow(f"{name}: {str(value)[:100]} does not fit into {FIGURE}")
-    whole, fraction = divmod(int(_EXACT.scaleb(figure, 18)), _ONE)
+    scaled = int(_EXACT.scaleb(figure, 18))
+    whole, fraction = divmod(abs(scaled), _ONE)
+    if scaled < 0:
+        whole, fraction = -whole, -fraction
     # A JSON number of 20 digits would be read as a double.
     return {f"{name}_whole": str(whole), f"{name}_fraction": fraction}
 
