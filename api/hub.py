@@ -56,7 +56,8 @@ class Hub:
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         heapq.heappush(self._waiters, (position, next(self._numbers), waiter))
         try:
-            await asyncio.wait_for(waiter, timeout_seconds)
+            async with asyncio.timeout(timeout_seconds):
+                await waiter
         except TimeoutError:
             self._drop_finished()
             return False

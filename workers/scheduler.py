@@ -71,7 +71,8 @@ async def run_scheduler(jobs: Sequence[Job], pulse: Pulse, stopping: asyncio.Eve
         while not stopping.is_set():
             pulse.beat("running", detail=counts)
             try:
-                await asyncio.wait_for(stopping.wait(), 1.0)
+                async with asyncio.timeout(1.0):
+                    await stopping.wait()
             except TimeoutError:
                 continue
     finally:

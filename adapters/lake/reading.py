@@ -64,7 +64,8 @@ class LakeReader:
         give_up_at = time.monotonic() + seconds
         self._waiting += 1
         try:
-            await asyncio.wait_for(self._turns.acquire(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._turns.acquire()
         except TimeoutError:
             raise LakeOverLimit(
                 f"No query of the lake could begin within {seconds:g} s: others run. Try again."

@@ -109,7 +109,8 @@ class Asking:
         is_taken = False
         while True:
             with contextlib.suppress(TimeoutError):  # A lost notification costs half a second.
-                await asyncio.wait_for(wake.wait(), POLL_SECONDS)
+                async with asyncio.timeout(POLL_SECONDS):
+                    await wake.wait()
             wake.clear()
             waited_seconds = time.monotonic() - started_at
             async with self._connection() as connection:

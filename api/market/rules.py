@@ -151,7 +151,8 @@ async def _first(connector: str, kept: _Kept, wait_seconds: float) -> None:
     try:
         async with asyncio.timeout(wait_seconds):
             await kept.tried.wait()
-            await asyncio.wait_for(kept.read.wait(), AGAIN_SECONDS)
+            async with asyncio.timeout(AGAIN_SECONDS):
+                await kept.read.wait()
     except TimeoutError:
         why = f" The venue: {kept.error}." if kept.error else ""
         raise RulesUnknown(

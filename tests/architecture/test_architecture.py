@@ -119,6 +119,12 @@ def test_every_module_says_what_it_is() -> None:
     assert silent == []
 
 
+def test_cancelling_a_task_always_ends_it() -> None:
+    """Before Python 3.12 `asyncio.wait_for` swallows a cancellation that comes with its result."""
+    found = [name_of(path) for path in modules(*PRODUCT) if "asyncio.wait_for(" in path.read_text()]
+    assert found == [], "use `async with asyncio.timeout(...)`"
+
+
 def test_nothing_is_left_for_later() -> None:
     word = re.compile(r"\b(" + "|".join(("TO" + "DO", "FIX" + "ME")) + r")\b")
     found = [

@@ -39,7 +39,7 @@ def free_port() -> int:
 
 def clean_environment() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
-    return kept | {"PYTHONPATH": str(ROOT)}
+    return kept | {"PYTHONPATH": str(ROOT), "PYTHONFAULTHANDLER": "1"}
 
 
 class Process:
@@ -105,7 +105,12 @@ class Process:
         """End it politely; answers its exit code."""
         assert self._process is not None
         self._process.terminate()
-        return self._process.wait(_STOP_SECONDS)
+        try:
+            return self._process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.send_signal(signal.SIGABRT)  # It writes its stacks into its log.
+            self._process.wait()
+            raise AssertionError(f"{self.name} did not stop: {self.log.read_text()}") from None
 
     def freeze(self) -> None:
         os.kill(self.pid, signal.SIGSTOP)

@@ -183,7 +183,8 @@ class Desks:
                 self.missing.pop(place, None)
                 desk.task = tasks.create_task(self._run(desk))
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(desk.is_settled.wait(), SETTLE_SECONDS)
+                    async with asyncio.timeout(SETTLE_SECONDS):
+                        await desk.is_settled.wait()
         finally:
             self._being_opened.discard(place)
 
@@ -223,7 +224,8 @@ class Desks:
     async def _end(self, desk: Desk) -> None:
         """Once its calls have ended; it gets no new ones."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(desk.is_idle.wait(), self._lease_seconds + CLOSE_SECONDS)
+            async with asyncio.timeout(self._lease_seconds + CLOSE_SECONDS):
+                await desk.is_idle.wait()
         await shut(desk)
 
 
@@ -233,7 +235,8 @@ async def shut(desk: Desk) -> None:
         desk.task.cancel()
         await asyncio.wait({desk.task}, timeout=CLOSE_SECONDS)
     try:
-        await asyncio.wait_for(desk.venue.close(), CLOSE_SECONDS)
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await desk.venue.close()
     except Exception as error:  # noqa: BLE001 - it is gone for us in any case
         _log.warning("The venue of %s/%s did not close: %s", desk.account, desk.connector, error)
 

@@ -128,7 +128,8 @@ class Dispatcher:
         while self._acting and time.monotonic() < give_up_at:
             self._wake.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), timeout=0.2)
+                async with asyncio.timeout(0.2):
+                    await self._wake.wait()
 
     async def _listen_for_effects(self) -> None:
         async with await connect_async(self._dsn, WRITER_OPTIONS) as connection:
@@ -151,7 +152,8 @@ class Dispatcher:
         self._report()
         if not is_full and not stopping.is_set():
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), timeout=self._pause_seconds())
+                async with asyncio.timeout(self._pause_seconds()):
+                    await self._wake.wait()
 
     def _pause_seconds(self) -> float:
         now = time.monotonic()

@@ -64,12 +64,14 @@ class FundingWatch:
     async def run(self) -> None:
         """Until cancelled. The venue's faults are waited out; only the store's go up."""
         with contextlib.suppress(TimeoutError):  # Some venues tell payments only pair by pair.
-            await asyncio.wait_for(self._positions.has_looked.wait(), FIRST_LOOK_SECONDS)
+            async with asyncio.timeout(FIRST_LOOK_SECONDS):
+                await self._positions.has_looked.wait()
         retry_seconds = RETRY_FIRST_SECONDS
         pause_seconds = self._every_seconds
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._due.wait(), pause_seconds)
+                async with asyncio.timeout(pause_seconds):
+                    await self._due.wait()
                 await asyncio.sleep(self._read_at + APART_SECONDS - time.monotonic())
             self._due.clear()
             pause_seconds = self._every_seconds

@@ -146,7 +146,8 @@ class PositionWatch:
             due_at = max(first, self._not_before)
             limit_seconds = min(limit_seconds, max(0.0, due_at - time.monotonic()))
         try:
-            await asyncio.wait_for(self._signs.wait(), limit_seconds)
+            async with asyncio.timeout(limit_seconds):
+                await self._signs.wait()
         except TimeoutError:
             return
         await asyncio.sleep(self._pace.gather_seconds)

@@ -57,6 +57,7 @@ async def _keep_running(worker: Worker, pulse: Pulse, stopping: asyncio.Event) -
             pause_seconds = PAUSE_FIRST_SECONDS
         if not stopping.is_set():
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stopping.wait(), pause_seconds)
+                async with asyncio.timeout(pause_seconds):
+                    await stopping.wait()
             pause_seconds = min(2 * pause_seconds, PAUSE_MAX_SECONDS)
     pulse.beat("stopped")

@@ -104,7 +104,8 @@ async def watch(
             return
         yield FeedLost()
         with suppress(TimeoutError):
-            await asyncio.wait_for(line.closed.wait(), delay)
+            async with asyncio.timeout(delay):
+                await line.closed.wait()
         delay = min(2 * delay, longest)
 
 

@@ -51,7 +51,8 @@ async def updates(venue: "CcxtVenue") -> AsyncGenerator[UserUpdate, None]:
         if venue.line.closed.is_set():
             return
         with suppress(TimeoutError):
-            await asyncio.wait_for(venue.line.closed.wait(), delay)
+            async with asyncio.timeout(delay):
+                await venue.line.closed.wait()
         delay = min(2 * delay, longest)
 
 
@@ -88,7 +89,8 @@ async def open_socket(
         proxy=exchange.wssProxy,
         timeout=aiohttp.ClientWSTimeout(ws_close=1.0),
     )
-    return await asyncio.wait_for(opening, _OPEN_SECONDS)
+    async with asyncio.timeout(_OPEN_SECONDS):
+        return await opening
 
 
 async def _itself(exchange: Exchange) -> Exchange:

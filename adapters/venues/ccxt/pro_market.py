@@ -54,7 +54,8 @@ async def watch(
                 return
             yield FeedLost()
             with suppress(TimeoutError):
-                await asyncio.wait_for(owner.closed.wait(), delay)
+                async with asyncio.timeout(delay):
+                    await owner.closed.wait()
             delay = min(2 * delay, longest)
     finally:
         await line.close()

@@ -58,7 +58,8 @@ async def updates(venue: "CcxtVenue") -> AsyncGenerator[UserUpdate, None]:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
         with suppress(TimeoutError):
-            await asyncio.wait_for(venue.line.closed.wait(), delay)
+            async with asyncio.timeout(delay):
+                await venue.line.closed.wait()
         delay = min(2 * delay, longest)
 
 

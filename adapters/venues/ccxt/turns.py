@@ -105,7 +105,8 @@ class Turns:
                 continue
             self._came.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._came.wait(), min(owed.values()))
+                async with asyncio.timeout(min(owed.values())):
+                    await self._came.wait()
 
     def _give(self, turn: asyncio.Future[None], cost: float, kind: Kind) -> None:
         if turn.done():

@@ -146,7 +146,8 @@ class PaperVenue:
             except (aiohttp.ClientError, OSError, TimeoutError, TypeError, ValueError):
                 pass  # All the same to the caller: the stream broke, and will say so anew.
             try:
-                await asyncio.wait_for(self._caller.closed.wait(), delay)
+                async with asyncio.timeout(delay):
+                    await self._caller.closed.wait()
             except TimeoutError:
                 delay = min(2 * delay, longest)
 

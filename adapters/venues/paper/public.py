@@ -114,7 +114,8 @@ class PaperMarket:
             if delay == _BACKOFF_SECONDS[0]:  # It is said once, not at every attempt.
                 yield FeedLost()
             try:
-                await asyncio.wait_for(self._caller.closed.wait(), delay)
+                async with asyncio.timeout(delay):
+                    await self._caller.closed.wait()
             except TimeoutError:
                 delay = min(2 * delay, longest)
 
