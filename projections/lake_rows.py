@@ -86,22 +86,17 @@ def order_after(before: OrderRow | None, fact: Fact) -> tuple[OrderRow, LakeRow]
 
 
 def holdings_of(fact: Fact) -> Iterator[LakeRow]:
-    """What was seen; of a deleted account nothing, or its last value would count for ever."""
-    seen = fact.event
-    if isinstance(seen, AccountDeleted):
-        yield _nothing_held(fact.position, seen.account, fact.metadata.recorded_at_us)
-        return
-    if not isinstance(seen, PortfolioObserved):
-        raise TypeError(f"A portfolio cannot come of {seen!r}.")
-    if not any(connector.tokens for connector in seen.held):
-        yield _nothing_held(fact.position, seen.account, seen.asked_at_us)
-    for connector in seen.held:
+    """What was seen, or a row of nothing: without any it would seem that nobody had looked."""
+    account, observed_at_us, connectors = _snapshot(fact)
+    if not any(connector.tokens for connector in connectors):
+        yield _nothing_held(fact.position, account, observed_at_us)
+    for connector in connectors:
         for held in connector.tokens:
             value = None if held.price is None else times(held.units, held.price)
             yield {
                 "position": fact.position,
-                "observed_at_us": seen.asked_at_us,
-                "account": seen.account,
+                "observed_at_us": observed_at_us,
+                "account": account,
                 "connector": connector.connector,
                 "token": held.token,
                 "is_carried": connector.is_carried,
@@ -113,21 +108,23 @@ def holdings_of(fact: Fact) -> Iterator[LakeRow]:
 
 def values_of(fact: Fact) -> Iterator[LakeRow]:
     """What tokens with a price are worth, by connector; a snapshot without connectors has a 0."""
-    seen = fact.event
-    if isinstance(seen, AccountDeleted):
-        yield _value(fact.position, seen.account, fact.metadata.recorded_at_us)
-        return
-    if not isinstance(seen, PortfolioObserved):
-        raise TypeError(f"A value cannot come of {seen!r}.")
-    if not seen.held:
-        yield _value(fact.position, seen.account, seen.asked_at_us)
-    for connector in seen.held:
-        yield _value(fact.position, seen.account, seen.asked_at_us, connector)
+    account, observed_at_us, connectors = _snapshot(fact)
+    for connector in connectors or (None,):
+        yield _value(fact.position, account, observed_at_us, connector)
 
 
-def _value(
-    position: int, account: str, observed_at_us: int, held: ConnectorHeld | None = None
-) -> LakeRow:
+def _snapshot(fact: Fact) -> tuple[str, int, tuple[ConnectorHeld, ...]]:
+    """Whose, as of when, and what; a deleted account holds nothing, or its last value would stay."""
+    match fact.event:
+        case AccountDeleted(account):
+            return account, fact.metadata.recorded_at_us, ()
+        case PortfolioObserved() as seen:
+            return seen.account, seen.asked_at_us, seen.held
+        case other:
+            raise TypeError(f"A snapshot cannot come of {other!r}.")
+
+
+def _value(position: int, account: str, observed_at_us: int, held: ConnectorHeld | None) -> LakeRow:
     return {
         "position": position,
         "observed_at_us": observed_at_us,
@@ -139,7 +136,7 @@ def _value(
 
 
 def _nothing_held(position: int, account: str, observed_at_us: int) -> LakeRow:
-    """A row without a token: without any row it would seem that nothing had been looked at."""
+    """A row without a token."""
     return {
         "position": position,
         "observed_at_us": observed_at_us,

@@ -9,9 +9,10 @@ from msgspec import Struct
 from adapters.lake.tables import TABLES
 from adapters.postgres.bootstrap import create_lake
 from adapters.postgres.embedded import EmbeddedPostgres
-from tests.api.live import Live, running, seeded_database
+from tests.api.live import Live, running
 from tests.lakes import Lake, written
 from tests.postgres_fixture import Database
+from tests.seeding import seeded
 from workers.lake.writing import Moved
 
 TRADES = 5000
@@ -69,7 +70,7 @@ def stocked(
 
 @pytest.fixture(scope="module")
 def log(database: Callable[..., Database]) -> Database:
-    return seeded_database(database)
+    return seeded(database())
 
 
 @pytest.fixture(scope="module")

@@ -199,7 +199,8 @@ def test_tables_tell_columns_units_and_how_far_they_are(desk: Desk) -> None:
         "unit": "base units",
     }
     figures = [c for t in found.values() for c in t["columns"] if c["type"] != "VARCHAR"]
-    assert {c["name"] for c in figures if c["unit"] is None} == {"is_carried"}
+    without = {(c["name"], c["type"]) for c in figures if c["unit"] is None}
+    assert without == {("is_carried", "BOOLEAN")}
     assert answer.headers["Log-Position"] == "0"
 
 

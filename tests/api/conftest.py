@@ -3,14 +3,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.api.live import Live, running, seeded_database
+from tests import seeding
+from tests.api.live import Live, running
 from tests.postgres_fixture import Database
 
 
 @pytest.fixture(scope="session")
 def seeded(database: Callable[..., Database]) -> Database:
     """A database with all migrations and the master account, to be copied."""
-    return seeded_database(database)
+    return seeding.seeded(database())
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -14,7 +14,6 @@ import uvicorn
 from litestar import Litestar
 from msgspec import structs
 
-from adapters.postgres.log import PostgresLog
 from adapters.settings import Settings
 from adapters.venues.market_port import PublicVenue
 from adapters.venues.port import TradingRule
@@ -25,14 +24,11 @@ from api.http.wire import Wire
 from api.market.feeds import Feeds
 from api.market.rules import Markets
 from api.market.venues import Venues
-from commands.committer import Committer
 from commands.request import Command, Outcome
 from commands.request import Request as CommandRequest
 from tests.market.scripted import ScriptedVenue
 from tests.postgres_fixture import Database
 from workers.projecting.projector import catch_up
-from workers.running.database import Dsns, migrate_for
-from workers.tools.seed import seed
 
 USER, PASSWORD = "tester", "correct horse"
 EUR_USD = TradingRule(
@@ -173,15 +169,3 @@ def listening(app: Litestar) -> Iterator[int]:
     finally:
         server.should_exit = True
         thread.join()
-
-
-def seeded_database(database: Callable[..., Database]) -> Database:
-    """One with all migrations and the master account."""
-    made = database()
-    migrate_for(Dsns(made.app_dsn, made.owner_dsn))
-    store = PostgresLog(made.app_dsn)
-    committer = Committer(store)
-    seed(committer)
-    committer.close()
-    store.close()
-    return made

@@ -12,16 +12,13 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from adapters.postgres.embedded import EmbeddedPostgres
-from adapters.postgres.log import PostgresLog
-from commands.committer import Committer
 from tests.faults.clients import Client, HttpClient, WriterClient
 from tests.faults.intents import PAPER, Ground
 from tests.faults.ledgers import Ledger, read_ledger
 from tests.faults.processes import Process, free_port, until
 from tests.postgres_fixture import Database, fresh_database
+from tests.seeding import seeded
 from tests.venues.paper_process import PaperProcess
-from workers.running.database import Dsns, migrate_for
-from workers.tools.seed import seed
 
 Door = Literal["api", "writer"]
 SEND_WINDOW_SECONDS = 1.0
@@ -31,14 +28,7 @@ RECONCILE_SECONDS = 0.5
 
 def seeded_database(cluster: EmbeddedPostgres) -> Database:
     """A migrated database with the first events, that others may be copied from."""
-    made = fresh_database(cluster)
-    migrate_for(Dsns(made.app_dsn, made.owner_dsn))
-    store = PostgresLog(made.app_dsn)
-    committer = Committer(store)
-    seed(committer)
-    committer.close()
-    store.close()
-    return made
+    return seeded(fresh_database(cluster))
 
 
 class World:

@@ -99,7 +99,6 @@ def insert(
 
     if not rows:
         return
-
     shown, kinds = selection(columns), structure(columns)
     how = f"create or replace temp table {_STAGE} as"
     try:
