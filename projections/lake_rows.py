@@ -114,7 +114,7 @@ def values_of(fact: Fact) -> Iterator[LakeRow]:
 
 
 def _snapshot(fact: Fact) -> tuple[str, int, tuple[ConnectorHeld, ...]]:
-    """Whose, as of when, and what; a deleted account holds nothing, or its last value would stay."""
+    """Whose, as of when, and what. Of a deleted account nothing: its last value must not stay."""
     match fact.event:
         case AccountDeleted(account):
             return account, fact.metadata.recorded_at_us, ()
