@@ -6,7 +6,7 @@ Every call is bounded by `CALL_SECONDS`; a KafkaError means that Kafka is away o
 import contextlib
 import functools
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -104,24 +104,33 @@ class Topics:
     def describe(self, names: Sequence[str]) -> dict[str, Topic]:
         """Those topics that exist."""
         counts = self.partition_counts(names)
-        if not counts:
-            return {}
         wanted = [*KEPT, _SIZE]
-        found = self._admin.describe_configs(
-            [ConfigResource(ConfigResourceType.TOPIC, name, wanted) for name in counts],
-            config_filter="all",
-        )["topic"]
-        topics = {}
-        for name, count in counts.items():
-            values = {key: str(entry["value"]) for key, entry in found.get(name, {}).items()}
-            if not set(wanted) <= set(values):
+        deadline = time.monotonic() + CALL_SECONDS
+        found: dict[str, dict[str, str]] = {}
+        while unread := [name for name in counts if not set(wanted) <= found.get(name, {}).keys()]:
+            if found and time.monotonic() > deadline:
                 raise CannotPublish(
-                    f"The settings of topic {name} cannot be read (got {sorted(values)}). Give "
-                    "our Kafka user the right DescribeConfigs on it."
+                    f"The settings of topic {unread[0]} cannot be read. Give our Kafka user the "
+                    "right DescribeConfigs on it."
                 )
-            kept = {key: values[key] for key in KEPT}
-            topics[name] = Topic(name, count, kept, int(values[_SIZE]))
-        return topics
+            if found:
+                time.sleep(_NEW_TOPIC_SECONDS)  # The node asked has not learned of it yet.
+            found = self._configs(counts, wanted)
+        return {
+            name: Topic(
+                name, count, {key: found[name][key] for key in KEPT}, int(found[name][_SIZE])
+            )
+            for name, count in counts.items()
+        }
+
+    def _configs(self, names: Iterable[str], keys: Sequence[str]) -> dict[str, dict[str, str]]:
+        """What a node says of each; nothing of one that it does not know or may not tell."""
+        resources = [ConfigResource(ConfigResourceType.TOPIC, name, list(keys)) for name in names]
+        found = self._admin.describe_configs(resources, config_filter="all")["topic"]
+        return {
+            name: {key: str(entry["value"]) for key, entry in values.items()}
+            for name, values in found.items()
+        }
 
     def create(self, name: str, partitions: int, replication: int) -> Topic:
         """Make a topic that keeps everything; one that exists by now is left as it is.
