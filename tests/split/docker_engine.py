@@ -1,7 +1,6 @@
 """The Dockerfile built and run for real: an engine, and a base image with nothing but Python.
 
 An engine that answers already is used; else one is started on folders of its own, which needs root.
-There may be no registry to pull from, so the base comes from the Debian mirror, by debootstrap.
 """
 
 import os
@@ -13,11 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from adapters.spawn import spawn
+from tests.debian_base import CERTIFICATES
 from tests.faults.processes import ROOT, until
 
 BASE, IMAGE = "aviary-test-base", "aviary-test"
-MIRROR = "http://deb.debian.org/debian"
-CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 NEEDED = ("docker", "debootstrap", "tar")
 _START_SECONDS = 60.0
 _BUILD_SECONDS = 420.0
@@ -50,13 +48,10 @@ class Engine:
         said = self.run("version", "--format={{if .Server}}{{.Server.Os}}{{end}}", code=None)
         return said.strip() == "linux"
 
-    def import_base(self, tree: Path) -> None:
-        archive = tree.with_suffix(".tar")
-        subprocess.run(["tar", "-C", str(tree), "-cf", str(archive), "."], check=True)  # noqa: S607
+    def import_base(self, archive: Path) -> None:
         # What pip needs here to reach the package index, if anything.
         changes = [f"--change=ENV {name}={value}" for name, value in pip_settings().items()]
         self.run("import", *changes, str(archive), BASE, seconds=120)
-        archive.unlink()
 
     def build(self) -> str:
         proxies = [name for name in os.environ if name.lower().endswith("_proxy")]
@@ -110,27 +105,3 @@ def engine(folder: Path) -> Iterator[Engine]:
         # What containers on the host's network leave mounted, and nobody could remove.
         for mounted in (folder / "run/netns").glob("*"):
             subprocess.run(["umount", str(mounted)], check=True)  # noqa: S607
-
-
-def make_tree(folder: Path) -> Path:
-    """A Debian with Python and this machine's certificate authorities, and nothing else."""
-    tree = folder / "tree"
-    packages = "python3,python3-venv,ca-certificates"
-    done = subprocess.run(
-        [  # noqa: S607 - wherever it is installed
-            "debootstrap",
-            "--variant=minbase",
-            f"--include={packages}",
-            "bookworm",
-            str(tree),
-            MIRROR,
-        ],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-3000:]
-    if CERTIFICATES.exists():
-        shutil.copyfile(CERTIFICATES, tree / CERTIFICATES.relative_to("/"))
-    return tree

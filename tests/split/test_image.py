@@ -14,10 +14,11 @@ import pytest
 
 from adapters.postgres.embedded import EmbeddedPostgres
 from adapters.postgres.installation import binaries
+from tests import debian_base
 from tests.faults.clients import HttpClient, order_body
 from tests.faults.intents import Place
 from tests.faults.processes import ROOT, free_port, until
-from tests.split.docker_engine import IMAGE, NEEDED, Engine, engine, make_tree
+from tests.split.docker_engine import IMAGE, NEEDED, Engine, engine
 from tests.split.members import is_ready, login_of
 
 pytestmark = [
@@ -42,7 +43,7 @@ def image() -> Iterator[Engine]:
     folder = Path(tempfile.mkdtemp(prefix="aviary-"))
     try:
         with engine(folder) as found:
-            found.import_base(make_tree(folder))
+            found.import_base(debian_base.archive())
             found.build()
             yield found
     finally:
