@@ -9,6 +9,8 @@ from urllib.parse import urlencode
 
 import httpx
 
+from tests.tls import TLS
+
 PREFIX = {"spot": "/api/v3", "futures": "/fapi/v1"}
 
 
@@ -16,7 +18,7 @@ class RawClient:
     def __init__(self, url: str, key: str = "", secret: str = "", market: str = "spot") -> None:
         self._secret = secret
         self._prefix = PREFIX[market]
-        self._http = httpx.Client(base_url=url, headers={"X-MBX-APIKEY": key})
+        self._http = httpx.Client(base_url=url, headers={"X-MBX-APIKEY": key}, verify=TLS)
 
     def __enter__(self) -> Self:
         return self
