@@ -1,14 +1,10 @@
 """A real Apache Kafka of one node for tests, benchmarks and first steps: KRaft, loopback, no TLS.
 
 `python -m tests.kafka_broker` runs one in the foreground until Ctrl-C, on data of its own.
-Ports lie below the range that the kernel gives to outgoing connections: a client that tries again
-and again to reach a dead broker would otherwise at some time be connected to itself, and hold the
-port when the broker wants it back.
 """
 
 import base64
 import os
-import random
 import shutil
 import signal
 import socket
@@ -24,13 +20,14 @@ from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 from msgspec import Struct
 
+from adapters.kafka.connect import opened
 from adapters.spawn import spawn
 from tests.kafka_jars import POM, NoKafka, fetched_jars, find_java
+from tests.ports import free_port
 
 START_SECONDS = 120.0
-STOP_SECONDS = 30.0
+STOP_SECONDS = 60.0
 _POLL_SECONDS = 0.05
-_PORTS = range(20_000, 32_000)
 _JVM = ("-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 _PROPERTIES: Mapping[str, str] = {
     "process.roles": "broker,controller",
@@ -57,17 +54,6 @@ class Kafka(Struct, frozen=True):
     """A broker that tests share, and so must not stop."""
 
     bootstrap: str
-
-
-def free_port() -> int:
-    for port in random.sample(_PORTS, 100):
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise AssertionError(f"No port of 100 tried in {_PORTS} is free.")
 
 
 class Broker:
@@ -200,9 +186,10 @@ class Broker:
                 time.sleep(_POLL_SECONDS)
                 return False
         try:
-            admin = KafkaAdminClient(
+            admin = opened(
+                KafkaAdminClient,
                 bootstrap_servers=self.bootstrap,
-                bootstrap_timeout_ms=1000,
+                bootstrap_timeout_ms=5000,
                 reconnect_backoff_max_ms=100,
             )
         except KafkaError:
