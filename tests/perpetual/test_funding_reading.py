@@ -1,11 +1,13 @@
 """Funding payments, read from a venue by the dispatcher: each counts once."""
 
+import asyncio
+from collections.abc import AsyncIterator
 from decimal import Decimal
 
 import psycopg
 import pytest
 
-from adapters.venues.port import FundingPayment, VenueRefused, VenueUnreachable
+from adapters.venues.port import FundingPayment, UserUpdate, VenueRefused, VenueUnreachable
 from tests.perpetual.venue import CONNECTOR, PerpetualLedger
 from tests.workers.stage import ACCOUNT, Stage, serving
 
@@ -82,6 +84,23 @@ def test_a_venue_that_fails_is_asked_again(on: Stage, error: Exception) -> None:
     venue.payments = [payment(0), payment(1), payment(2)]
     venue.errors["funding_payments"] = [error, error, error]
     on.run_until(serving({CONNECTOR: venue}), lambda: len(rows(on)) == len(venue.payments))
+
+
+class ConnectsLate(PerpetualLedger):
+    """Its stream opens when funding was asked for, in vain."""
+
+    async def updates(self) -> AsyncIterator[UserUpdate]:
+        while self.errors["funding_payments"]:  # noqa: ASYNC110 - of the ledger
+            await asyncio.sleep(0.01)
+        async for update in super().updates():
+            yield update
+
+
+def test_a_stream_that_opens_after_a_failure_does_not_put_off_the_next_attempt(on: Stage) -> None:
+    venue = ConnectsLate()
+    venue.payments = [payment(0)]
+    venue.errors["funding_payments"] = [VenueUnreachable("timed out")]
+    on.run_until(serving({CONNECTOR: venue}), lambda: len(rows(on)) == 1)
 
 
 def test_a_venue_that_tells_no_payments_is_not_asked_at_every_look(on: Stage) -> None:

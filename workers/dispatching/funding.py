@@ -55,7 +55,8 @@ class FundingWatch:
         self._positions = positions
         self._due = asyncio.Event()
         self._due.set()
-        self._read_at = -APART_SECONDS
+        self._not_before = 0.0
+        """No reading begins earlier, in monotonic seconds."""
 
     def wake(self) -> None:
         """The venue was away: payments may have been made meanwhile."""
@@ -72,9 +73,10 @@ class FundingWatch:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause_seconds):
                     await self._due.wait()
-                await asyncio.sleep(self._read_at + APART_SECONDS - time.monotonic())
+                await asyncio.sleep(self._not_before - time.monotonic())
             self._due.clear()
             pause_seconds = self._every_seconds
+            self._not_before = time.monotonic() + APART_SECONDS
             try:
                 await self.read()
                 retry_seconds = RETRY_FIRST_SECONDS
@@ -87,16 +89,21 @@ class FundingWatch:
             except VenueUnreachable as error:
                 self._desk.heed(error)
                 _log.warning("Funding payments of %s at %s: %s", *self._about, error)
-                pause_seconds = min(retry_seconds, self._every_seconds)
+                pause_seconds = self._retry_after(retry_seconds)
             except Exception:  # noqa: BLE001 - one venue must not stop the others
                 _log.exception("The funding payments of %s at %s could not be read", *self._about)
-                pause_seconds = min(retry_seconds, self._every_seconds)
+                pause_seconds = self._retry_after(retry_seconds)
             self._desk.counts["funding_reads_failed"] += 1
             retry_seconds = min(2 * retry_seconds, RETRY_MAX_SECONDS)
 
+    def _retry_after(self, seconds: float) -> float:
+        """A reading that failed is not waited for as long as one that went well."""
+        seconds = min(seconds, self._every_seconds)
+        self._not_before = time.monotonic() + seconds
+        return seconds
+
     async def read(self) -> int:
         """Record what is new; answers how many the venue told."""
-        self._read_at = time.monotonic()
         venue = cast("PerpetualVenue", self._desk.venue)
         parameters = {"account": self._desk.account, "connector": self._desk.connector}
         found = await (await self._side.execute(_PAIRS, parameters)).fetchall()
