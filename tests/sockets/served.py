@@ -18,6 +18,7 @@ from api import serve
 from api.app import create_app
 from api.deps import Deps
 from api.sockets.open_sockets import OpenSockets
+from tests.tls import TLS
 
 USER, PASSWORD = "tester", "correct horse"
 TOKEN = b64encode(f"{USER}:{PASSWORD}".encode()).decode()
@@ -37,7 +38,7 @@ class Served(Struct, frozen=True):
         return f"ws://127.0.0.1:{self.port}{path}?{query}"
 
     def client(self) -> httpx.Client:
-        return httpx.Client(base_url=self.url, auth=(USER, PASSWORD), timeout=30)
+        return httpx.Client(base_url=self.url, auth=(USER, PASSWORD), timeout=30, verify=TLS)
 
 
 @contextmanager
@@ -56,7 +57,7 @@ def serving(
     server = serve.Server(serve.configured(settings, create_app(deps)), deps)
     thread = threading.Thread(target=server.run)
     thread.start()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not server.started:
         assert thread.is_alive(), "the server ended"
         assert time.monotonic() < deadline, "the server did not start"
@@ -80,26 +81,31 @@ class Raw:
     async def send(self, **message: Any) -> None:
         await self.socket.send_json(message)
 
-    async def next(self, seconds: float = 10.0) -> dict[str, Any]:
+    async def next(self, seconds: float = 30.0) -> dict[str, Any]:
         message = await self.socket.receive(seconds)
         assert message.type is aiohttp.WSMsgType.TEXT, message
         frame: dict[str, Any] = json.loads(message.data)
         self.seen.append(frame)
         return frame
 
-    async def next_of(self, kind: str, seconds: float = 10.0) -> dict[str, Any]:
+    async def next_of(self, *kinds: str, seconds: float = 30.0) -> dict[str, Any]:
         deadline = time.monotonic() + seconds
         while True:
             frame = await self.next(max(0.01, deadline - time.monotonic()))
-            if frame["type"] == kind:
+            if frame["type"] in kinds:
                 return frame
 
     async def ask(self, **message: Any) -> dict[str, Any]:
+        """Send, and pass over the data that was under way when the answer was not."""
+        await self.send(**message)
+        return await self.next_of("subscribed", "unsubscribed", "pong", "error")
+
+    async def ask_at_once(self, **message: Any) -> dict[str, Any]:
         """Send, and take the next frame as the answer, as the client package does."""
         await self.send(**message)
         return await self.next()
 
-    async def closed(self, seconds: float = 10.0) -> int | None:
+    async def closed(self, seconds: float = 30.0) -> int | None:
         """Read to the end; answers the close code."""
         deadline = time.monotonic() + seconds
         while True:

@@ -27,7 +27,7 @@ class Slow:
 
     async def next(self) -> dict[str, Any]:
         """The next frame; raises IncompleteReadError or OSError when there will be none."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             kind, length = await self._reader.readexactly(2)
             if length >= 126:
                 length = int.from_bytes(await self._reader.readexactly(2 if length == 126 else 8))

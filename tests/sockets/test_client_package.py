@@ -15,6 +15,7 @@ pytestmark = [
 ]
 
 
+@pytest.mark.usefixtures("quiet")
 def test_the_client_package_subscribes_to_everything_and_hears_it(served: Served) -> None:
     async def scenario() -> None:
         async with (
@@ -34,11 +35,21 @@ def test_the_client_package_subscribes_to_everything_and_hears_it(served: Served
             ]
             assert (await socket.ping())["type"] == "pong"
             heard = set()
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 async for frame in socket:
                     heard.add(frame["type"])
                     if heard >= {"candles", "candle_update", "order_book", "trades"}:
                         break
+
+    asyncio.run(scenario())
+
+
+def test_the_client_package_is_told_that_there_is_no_such_connector(served: Served) -> None:
+    async def scenario() -> None:
+        async with (
+            HummingbotAPIClient(served.url, USER, PASSWORD) as client,
+            client.ws.market_data() as socket,
+        ):
             with pytest.raises(RuntimeError, match="no connector 'nowhere'"):
                 await socket.subscribe_trades("nowhere", PAIR)
 

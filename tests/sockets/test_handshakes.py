@@ -15,7 +15,7 @@ _PATH = f"/ws/market-data?token={TOKEN}"
 
 def answer(served: Served, first: str, headers: str) -> str:
     """All that comes back until the server ends the connection."""
-    with socket.create_connection(("127.0.0.1", served.port), timeout=20) as wire:
+    with socket.create_connection(("127.0.0.1", served.port), timeout=60) as wire:
         wire.sendall(f"{first}\r\nHost: here\r\n{headers}\r\n".encode())
         said = b""
         with contextlib.suppress(ConnectionResetError):

@@ -168,7 +168,7 @@ def test_places_are_limited_and_one_caller_has_half_of_them(
 
     async def until_greeted(served: Served) -> None:
         """The place is free once the server has seen the other leave."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while True:
                 async with opened(served.socket_url()) as again:
                     if (await again.next())["type"] == "connected":

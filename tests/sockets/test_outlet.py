@@ -17,9 +17,11 @@ class Wire:
         self.sent: list[str] = []
         self.is_open = asyncio.Event()
         self.is_open.set()
+        self.is_asked = asyncio.Event()
         self.aborted = asyncio.Event()
 
     async def send(self, message: Any) -> None:
+        self.is_asked.set()
         await self.is_open.wait()
         self.sent.append(message.get("text", message["type"]))
 
@@ -31,7 +33,7 @@ def play(scenario: Callable[[Wire, Outlet], Awaitable[None]], stall_seconds: flo
     async def run() -> None:
         wire = Wire()
         scope = cast("Any", {"extensions": {"aviary.connection": {"transport": wire}}})
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await scenario(wire, Outlet(scope, wire.send, stall_seconds))
 
     asyncio.run(run())
@@ -39,8 +41,8 @@ def play(scenario: Callable[[Wire, Outlet], Awaitable[None]], stall_seconds: flo
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "QUIET_SECONDS", 0.05)
-    monkeypatch.setattr(module, "QUIET_MAX_SECONDS", 0.2)
+    monkeypatch.setattr(module, "QUIET_SECONDS", 0.2)
+    monkeypatch.setattr(module, "QUIET_MAX_SECONDS", 0.8)
 
 
 def test_no_data_is_begun_between_a_question_and_its_answer() -> None:
@@ -60,14 +62,16 @@ def test_a_question_that_comes_while_data_is_under_way_is_answered_before_more_o
     async def scenario(wire: Wire, outlet: Outlet) -> None:
         wire.is_open.clear()
         pushing = asyncio.create_task(outlet.push(lambda: ["one", "two"]))
-        await asyncio.sleep(0.01)  # Until the first one waits for the wire.
+        await wire.is_asked.wait()
+        is_asking = asyncio.Event()
 
         async def ask() -> None:
             async with outlet.answering():
+                is_asking.set()
                 await outlet.answer("answer")
 
         asking = asyncio.create_task(ask())
-        await asyncio.sleep(0.01)
+        await is_asking.wait()
         wire.is_open.set()
         await asyncio.gather(pushing, asking)
         assert wire.sent == ["one", "answer", "two"]
@@ -97,7 +101,7 @@ def test_a_question_that_comes_in_the_pause_before_data_is_answered_first() -> N
         pushing = asyncio.create_task(outlet.push(lambda: ["data"]))
         await asyncio.sleep(0)
         async with outlet.answering():
-            await asyncio.sleep(0.1)  # Longer than the pause.
+            await asyncio.sleep(0.3)  # Longer than the pause.
             await outlet.answer("second")
         await pushing
         assert wire.sent == ["first", "second", "data"]

@@ -18,7 +18,7 @@ CANDLES = f"candles_paper_{PAIR}_1m"
 
 async def until_feeds(served: Served, is_so: Callable[[dict[str, Any]], bool]) -> None:
     with served.client() as http:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while True:
                 answer = await asyncio.to_thread(http.get, "/market-data/active-feeds")
                 if is_so(answer.json()):
@@ -43,10 +43,10 @@ def test_those_who_listen_hear_on_when_the_venue_is_back(log: Database, tmp_path
             await asyncio.to_thread(again.start)
             try:
                 await asyncio.to_thread(again.price, "1.5")
-                while (await raw.next_of("order_book", 30))["data"]["asks"][0][0] < 1.5:
+                while (await raw.next_of("order_book", seconds=60))["data"]["asks"][0][0] < 1.5:
                     pass
-                await raw.next_of("trades", 30)
-                await raw.next_of("candle_update", 30)
+                await raw.next_of("trades", seconds=60)
+                await raw.next_of("candle_update", seconds=60)
                 assert served.deps.feeds.book("paper", PAIR) is not None
             finally:
                 again.kill()
@@ -66,7 +66,7 @@ def test_a_subscription_to_a_venue_that_is_away_begins_when_it_is_there(
             again = PaperProcess(tmp_path, "--port", port)
             await asyncio.to_thread(again.start)
             try:
-                assert (await raw.next_of("order_book", 30))["subscription_id"] == BOOK
+                assert (await raw.next_of("order_book", seconds=60))["subscription_id"] == BOOK
             finally:
                 again.kill()
 
