@@ -7,6 +7,7 @@ import pytest
 from msgspec import structs
 
 from adapters.venues.market_port import FundingInfo
+from api.market import books, prices
 from tests.api.conftest import seeded
 from tests.api.live import EUR_USD, Live, running
 from tests.market.scripted import ScriptedVenue, book, ticker
@@ -51,6 +52,13 @@ def staged(database: Database, folder: Path) -> Iterator[Stage]:
     venues = {"paper": paper, "binance_perpetual": perpetual}
     with running(database, folder, venues) as live:
         yield Stage(live, paper, perpetual)
+
+
+@pytest.fixture
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is kept for a moment is kept for as long as a slow machine needs for the next step."""
+    monkeypatch.setattr(books, "KEPT_SECONDS", 60.0)
+    monkeypatch.setattr(prices, "KEPT_SECONDS", 60.0)
 
 
 @pytest.fixture

@@ -25,6 +25,11 @@ def deep(levels: int, amount: str = "1") -> OrderBook:
     )
 
 
+@pytest.fixture(autouse=True)
+def kept(unhurried: None) -> None:
+    """How long an answer is shared is one test's matter only."""
+
+
 def play(
     scenario: Callable[[Books, ScriptedVenue], Awaitable[None]], live: OrderBook | None = None
 ) -> None:
@@ -36,7 +41,7 @@ def play(
             return venue
 
         books = Books(Venues(make, ["paper"]), lambda *_: live)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await scenario(books, venue)
         await books.close()
 
@@ -53,8 +58,6 @@ def test_many_clients_are_one_question() -> None:
 
 
 def test_an_answer_is_shared_for_a_moment_and_not_longer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(books_module, "KEPT_SECONDS", 30.0)
-
     async def scenario(books: Books, venue: ScriptedVenue) -> None:
         await books.book("paper", "A-B", 1000)
         await books.book("paper", "A-B", 10)
@@ -103,9 +106,7 @@ def test_a_book_that_ends_early_is_not_asked_for_again() -> None:
     play(scenario)
 
 
-def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(books_module, "KEPT_SECONDS", 30.0)
-
+def test_what_is_kept_is_bounded() -> None:
     async def scenario(books: Books, venue: ScriptedVenue) -> None:
         for number in range(250):
             venue.books[f"P{number}-B"] = deep(1)

@@ -38,6 +38,7 @@ def test_prices_of_nothing_but_unknown_pairs_are_a_404(shared_stage: Stage) -> N
     assert "NO-PAIR" in answer.json()["detail"]
 
 
+@pytest.mark.usefixtures("unhurried")
 def test_a_price_is_asked_for_once_by_all_who_want_it_in_a_second(stage: Stage) -> None:
     for _ in range(3):
         post(stage, "prices", connector_name="paper", trading_pairs=["EUR-USD"])
@@ -180,6 +181,7 @@ def test_funding_is_of_perpetuals(shared_stage: Stage) -> None:
     assert (answer.status_code, answer.json()["code"]) == (400, "not_perpetual")
 
 
+@pytest.mark.usefixtures("unhurried")
 def test_a_book_has_levels_with_names(stage: Stage) -> None:
     shown = post(stage, "order-book", connector_name="paper", trading_pair="EUR-USD", depth=1)
     assert shown == {

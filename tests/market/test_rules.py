@@ -23,7 +23,8 @@ def play(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     monkeypatch.setattr(rules_module, "REFRESH_SECONDS", 0.01)
     monkeypatch.setattr(rules_module, "REFRESH_SHARE", 0)
     monkeypatch.setattr(rules_module, "RETRY_SECONDS", 0.01)
-    monkeypatch.setattr(rules_module, "FIRST_WAIT_SECONDS", 0.2)
+    monkeypatch.setattr(rules_module, "FIRST_WAIT_SECONDS", 30.0)
+    monkeypatch.setattr(rules_module, "AGAIN_SECONDS", 30.0)
 
     def run(scenario: Scenario, always: tuple[str, ...] = ()) -> None:
         async def with_markets() -> None:
@@ -36,7 +37,7 @@ def play(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
             markets = Markets(venues, always)
             markets.start()
             try:
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(60):
                     await scenario(markets, venue)
             finally:
                 await markets.close()
@@ -89,7 +90,8 @@ def test_rules_in_use_are_refreshed_and_old_ones_stay_when_that_fails(
     async def scenario(markets: Markets, venue: ScriptedVenue) -> None:
         await markets.rule("paper", "EUR-USD")
         venue.rules = ()
-        await until(lambda: dict(markets.ages()) != {} and venue.asked["rules"] > 2)
+        asked = venue.asked["rules"]
+        await until(lambda: venue.asked["rules"] > asked + 1)
         with pytest.raises(NotTradable, match="does not trade"):
             await markets.rule("paper", "EUR-USD")
         venue.rules = (EUR_USD,)
@@ -104,11 +106,15 @@ def test_rules_in_use_are_refreshed_and_old_ones_stay_when_that_fails(
     play(scenario, ("paper",))
 
 
-def test_rules_that_cannot_be_told_yet_are_no_guess(play: Callable[..., None]) -> None:
+def test_rules_that_cannot_be_told_yet_are_no_guess(
+    play: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def scenario(markets: Markets, venue: ScriptedVenue) -> None:
+        monkeypatch.setattr(rules_module, "AGAIN_SECONDS", 0.2)
         venue.refusal = VenueRefused("restricted", "not from your country")
         with pytest.raises(RulesUnknown, match="not from your country"):
             await markets.rule("paper", "EUR-USD")
+        monkeypatch.setattr(rules_module, "AGAIN_SECONDS", 30.0)
         venue.refusal = None
         assert await markets.rule("paper", "EUR-USD") == EUR_USD
 

@@ -22,7 +22,7 @@ def play(scenario: Scenario, feeds_max: int = 10) -> None:
         feeds = Feeds(venues(told), idle_seconds=60, cleanup_seconds=60, feeds_max=feeds_max)
         feeds.start()
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 await scenario(told, feeds)
         finally:
             await feeds.close()
@@ -47,15 +47,15 @@ def test_a_book_is_fresh_from_the_first_on_until_the_stream_is_lost() -> None:
         assert feeds.book("told", PAIR) is None
         told.said.put_nowait(FeedConnected())
         told.said.put_nowait(BookUpdate(book(1, 2)))
-        assert await pair.until(lambda: pair.is_fresh, 10)
+        assert await pair.until(lambda: pair.is_fresh, 30)
         assert feeds.book("told", PAIR) == book(1, 2)
         told.said.put_nowait(FeedLost())
-        assert await pair.until(lambda: not pair.is_fresh, 10)
+        assert await pair.until(lambda: not pair.is_fresh, 30)
         assert feeds.book("told", PAIR) is None
         assert feeds.trades("told", PAIR, 10) is None
         told.said.put_nowait(FeedConnected())
         told.said.put_nowait(BookUpdate(book(3, 4)))
-        assert await pair.until(lambda: pair.is_fresh, 10)
+        assert await pair.until(lambda: pair.is_fresh, 30)
         assert feeds.book("told", PAIR) == book(3, 4)
 
     play(scenario)
@@ -69,7 +69,7 @@ def test_a_book_of_a_stream_that_has_fallen_silent_is_not_fresh(
     async def scenario(told: Told, feeds: Feeds) -> None:
         pair = feeds.pair("told", PAIR)
         told.said.put_nowait(BookUpdate(book(1, 2)))
-        assert await pair.until(lambda: pair.state == "live", 10)
+        assert await pair.until(lambda: pair.state == "live", 30)
         assert feeds.book("told", PAIR) is None
 
     play(scenario)
@@ -83,10 +83,10 @@ def test_trades_told_while_the_recent_ones_are_asked_for_come_after_them() -> No
         told.said.put_nowait(FeedConnected())
         told.said.put_nowait(TradesUpdate(PAIR, (trade(3), trade(4))))
         told.said.put_nowait(BookUpdate(book(1, 2)))
-        assert await pair.until(lambda: pair.is_fresh, 10)
+        assert await pair.until(lambda: pair.is_fresh, 30)
         assert pair.tape.latest(10) == []
         told.may_answer.set()
-        assert await pair.until(lambda: pair.tape.end > 0, 10)
+        assert await pair.until(lambda: pair.tape.end > 0, 30)
         assert pair.tape.latest(10) == [trade(number) for number in (1, 2, 3, 4)]
         assert pair.tape.begin == 3
 
@@ -98,13 +98,13 @@ def test_what_happened_while_the_stream_was_lost_is_asked_for() -> None:
         pair = feeds.pair("told", PAIR)
         told.recent = [trade(1)]
         told.said.put_nowait(FeedConnected())
-        assert await pair.until(lambda: pair.tape.end == 1, 10)
+        assert await pair.until(lambda: pair.tape.end == 1, 30)
         told.said.put_nowait(TradesUpdate(PAIR, (trade(2),)))
         told.said.put_nowait(FeedLost())
-        assert await pair.until(lambda: pair.tape.end == 2, 10)
+        assert await pair.until(lambda: pair.tape.end == 2, 30)
         told.recent = [trade(1), trade(2), trade(3)]
         told.said.put_nowait(FeedConnected())
-        assert await pair.until(lambda: pair.tape.end == 3, 10)
+        assert await pair.until(lambda: pair.tape.end == 3, 30)
         assert pair.tape.latest(10) == [trade(1), trade(2), trade(3)]
         assert pair.tape.begin == 1  # The third is news to those who listened before.
 
@@ -122,7 +122,7 @@ def test_a_stream_that_ends_is_begun_again(
         told.said.put_nowait(BookUpdate(book(1, 2)))
         told.said.put_nowait(error)
         told.said.put_nowait(BookUpdate(book(3, 4)))
-        assert await pair.until(lambda: pair.book == book(3, 4), 10)
+        assert await pair.until(lambda: pair.book == book(3, 4), 30)
         assert told.watched == 2
 
     play(scenario)
@@ -132,7 +132,7 @@ def test_what_the_venue_refuses_is_over_and_may_be_asked_for_anew() -> None:
     async def scenario(told: Told, feeds: Feeds) -> None:
         first = feeds.pair("told", PAIR)
         told.said.put_nowait(VenueRefused("unknown_pair", "no such"))
-        assert await first.until(lambda: first.is_over, 10)
+        assert await first.until(lambda: first.is_over, 30)
         assert (first.state, first.refusal) == ("refused", "unknown_pair: no such")
         assert feeds.of() == []
         assert feeds.pair("told", PAIR) is not first
@@ -147,7 +147,7 @@ def test_what_has_no_stream_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> Non
         told.recent = [trade(1)]
         pair = feeds.pair("told", PAIR)
         told.said.put_nowait(VenueRefused("not_supported", "no streams"))
-        assert await pair.until(lambda: pair.book_number > 3, 10)
+        assert await pair.until(lambda: pair.book_number > 3, 30)
         assert pair.is_fresh
         assert pair.tape.latest(10) == [trade(1)]
 
@@ -159,11 +159,11 @@ def test_a_restart_connects_anew_for_the_same_listeners() -> None:
         pair = feeds.pair("told", PAIR)
         pair.listeners += 1
         told.said.put_nowait(BookUpdate(book(1, 2)))
-        assert await pair.until(lambda: pair.is_fresh, 10)
+        assert await pair.until(lambda: pair.is_fresh, 30)
         assert await feeds.restart("told") == [PAIR]
         assert feeds.book("told", PAIR) is None
         told.said.put_nowait(BookUpdate(book(3, 4)))
-        assert await pair.until(lambda: pair.is_fresh, 10)
+        assert await pair.until(lambda: pair.is_fresh, 30)
         assert (feeds.pair("told", PAIR) is pair, told.watched) == (True, 2)
         pair.listeners -= 1
 
@@ -196,9 +196,9 @@ def test_candles_are_asked_for_from_the_last_one_on(monkeypatch: pytest.MonkeyPa
     async def scenario(told: Told, feeds: Feeds) -> None:
         told.rows = [row(1), row(2)]
         found = feeds.candles_of("told", PAIR, "1m", 50)
-        assert await found.until(lambda: found.number == 1, 10)
+        assert await found.until(lambda: found.number == 1, 30)
         told.rows = [row(1), row(2, "2"), row(3)]
-        assert await found.until(lambda: found.rows_number == 3, 10)
+        assert await found.until(lambda: found.rows_number == 3, 30)
         assert feeds.candles("told", PAIR, "1m", 2) == (row(2, "2"), row(3))
         assert told.asked[:2] == ["candles from None, 100", "candles from 2, 100"]
 
@@ -213,13 +213,13 @@ def test_who_wants_more_candles_gets_them_and_who_wants_too_many_harms_nobody(
     async def scenario(told: Told, feeds: Feeds) -> None:
         told.rows = [row(number) for number in range(1, 301)]
         found = feeds.candles_of("told", PAIR, "1m", 10)
-        assert await found.until(lambda: found.number == 1, 10)
+        assert await found.until(lambda: found.number == 1, 30)
         assert len(found.latest(1000)) == 100
         feeds.candles_of("told", PAIR, "1m", 250)
-        assert await found.until(lambda: len(found.latest(1000)) == 250, 10)
+        assert await found.until(lambda: len(found.latest(1000)) == 250, 30)
         told.refusal = VenueRefused("too_many", "100 at most")
         feeds.candles_of("told", PAIR, "1m", 1000)
-        while "candles from None, 1000" not in told.asked:  # noqa: ASYNC110 - it tells no news
+        while "candles from None, 1000" not in told.asked[:-1]:  # noqa: ASYNC110 - no news of it
             await asyncio.sleep(0.01)
         asked = told.asked.index("candles from None, 1000")
         assert told.asked[asked + 1] == "candles from None, 100"
@@ -233,7 +233,7 @@ def test_candles_that_the_venue_has_not_are_refused() -> None:
     async def scenario(told: Told, feeds: Feeds) -> None:
         told.refusal = VenueRefused("bad_interval", "7m")
         found = feeds.candles_of("told", PAIR, "7m", 10)
-        assert await found.until(lambda: found.is_over, 10)
+        assert await found.until(lambda: found.is_over, 30)
         assert found.refusal == "bad_interval: 7m"
 
     play(scenario)

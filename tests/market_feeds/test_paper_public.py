@@ -30,7 +30,7 @@ def venue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PaperProcess]:
 
 
 async def next_book(updates: AsyncIterator[MarketUpdate]) -> OrderBook:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             update = await anext(updates)
             if isinstance(update, BookUpdate):
@@ -38,7 +38,7 @@ async def next_book(updates: AsyncIterator[MarketUpdate]) -> OrderBook:
 
 
 async def next_trade(updates: AsyncIterator[MarketUpdate], *, of_users: bool) -> PublicTrade:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             update = await anext(updates)
             if isinstance(update, TradesUpdate):
@@ -65,11 +65,11 @@ def test_a_book_is_told_again_when_it_has_changed(venue: PaperProcess) -> None:
         market = PaperMarket(venue.url)
         updates = market.watch(PAIR, BOOK)
         await asyncio.to_thread(venue.price, "1.5")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while (await next_book(updates)).asks[0][0] < Decimal("1.5"):
                 pass
         await asyncio.to_thread(venue.price, "1.1")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while (book := await next_book(updates)).asks[0][0] > Decimal("1.2"):
                 pass
         assert book.bids[0][0] < Decimal("1.1") < book.asks[0][0]
@@ -153,7 +153,7 @@ def test_a_watcher_outlives_its_venue(tmp_path: Path) -> None:
         again = PaperProcess(tmp_path, "--port", port)
         await asyncio.to_thread(again.start)
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while await anext(updates) != FeedConnected():
                     pass
             await next_book(updates)
