@@ -11,7 +11,7 @@ def play(house: BinanceHouse, name: str, scenario: Callable[[Scene], Awaitable[N
     async def on_stage() -> None:
         scene = Scene(house, name)
         try:
-            await asyncio.wait_for(scenario(scene), 30)
+            await asyncio.wait_for(scenario(scene), 120)
         finally:
             await scene.close()
 

@@ -175,7 +175,7 @@ def play(
     asyncio.run(on_stage())
 
 
-def order(client_order_id: str = OURS, quantity: str = "0.03", seconds: float = 5) -> OrderRequest:
+def order(client_order_id: str = OURS, quantity: str = "0.03", seconds: float = 60) -> OrderRequest:
     return OrderRequest(
         client_order_id=client_order_id,
         pair=PAIR,

@@ -74,7 +74,7 @@ def test_closing_ends_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:
         rest = asyncio.ensure_future(anext(stream, None))
         await asyncio.sleep(0)
         await venue.close()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             assert await rest is None
 
     play(monkeypatch, Poor(), scenario)
@@ -122,7 +122,7 @@ def test_books_of_floats_are_told_as_the_venue_wrote_them(monkeypatch: pytest.Mo
         rest = asyncio.ensure_future(anext(feed, None))
         await asyncio.sleep(0)
         await market.close()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             assert await rest is None
 
     asyncio.run(scenario())

@@ -12,7 +12,8 @@ from adapters.venues.ccxt.private import CcxtVenue
 from tests.ccxt.poor import NOW_MS, PAIR, SYMBOL, Poor, play
 
 PAIRS = [f"C{number}-USDT" for number in range(12)]
-CALL_SECONDS = 0.2
+CALL_SECONDS = 1.0
+ANSWER_SECONDS = 0.1
 
 
 class Sparse(Poor):
@@ -72,19 +73,19 @@ class Many(Poor):
     async def fetch_my_trades(
         self, symbol: str, since_ms: int, _limit: int | None = None
     ) -> list[dict[str, Any]]:
-        await asyncio.sleep(CALL_SECONDS / 4)
+        await asyncio.sleep(ANSWER_SECONDS)
         self.trades.clear()
         self.trade("1", NOW_MS)
         return [self.trades[0] | {"id": symbol, "symbol": symbol}] if since_ms < NOW_MS else []
 
     async def fetch_open_orders(self, symbol: str | None = None) -> list[dict[str, Any]]:
-        await asyncio.sleep(CALL_SECONDS / 4)
+        await asyncio.sleep(ANSWER_SECONDS)
         return await super().fetch_open_orders(symbol)
 
     async def fetch_funding_history(
         self, symbol: str, since_ms: int, _limit: int
     ) -> Sequence[dict[str, Any]]:
-        await asyncio.sleep(CALL_SECONDS / 4)
+        await asyncio.sleep(ANSWER_SECONDS)
         payment = {"id": symbol, "amount": "1", "code": "USDT", "timestamp": NOW_MS}
         return [payment] if since_ms < NOW_MS else []
 
@@ -92,6 +93,7 @@ class Many(Poor):
 def test_accounts_with_more_pairs_than_a_call_has_time_for_are_read_to_the_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    assert ANSWER_SECONDS * len(PAIRS) > CALL_SECONDS
     monkeypatch.setattr(calling, "LIMIT_SECONDS", CALL_SECONDS)
     exchange = Many()
 

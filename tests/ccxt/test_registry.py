@@ -24,7 +24,7 @@ def test_ccxt_is_imported_on_first_use_only() -> None:
         "print('ccxt' in sys.modules)"
     )
     told = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=True
     )
     assert told.stdout.strip() == "False"
 

@@ -12,9 +12,9 @@ from adapters.venues.port import VenueRefused
 PER_SECOND = 100.0
 
 
-def play(scenario: Callable[[Turns, list[str]], Awaitable[None]]) -> None:
+def play(scenario: Callable[[Turns, list[str]], Awaitable[None]], burst: float = 1.0) -> None:
     async def on_stage() -> None:
-        await asyncio.wait_for(scenario(Turns(PER_SECOND, burst=1.0), []), 10)
+        await asyncio.wait_for(scenario(Turns(PER_SECOND, burst), []), 60)
 
     asyncio.run(on_stage())
 
@@ -50,7 +50,7 @@ def test_a_request_that_nobody_waits_for_costs_nothing() -> None:
         began = time.monotonic()
         await asyncio.gather(*(ask(turns, left, "next") for _ in range(3)))
         assert left == ["first", *3 * ["next"]]
-        assert time.monotonic() - began < 100 / PER_SECOND
+        assert time.monotonic() - began < 300 / PER_SECOND
 
     play(scenario)
 
@@ -58,7 +58,7 @@ def test_a_request_that_nobody_waits_for_costs_nothing() -> None:
 def test_what_waited_beyond_its_end_is_not_sent_and_costs_nothing() -> None:
     async def scenario(turns: Turns, left: list[str]) -> None:
         async def place() -> None:
-            with asking("order", wait_seconds=0.05):
+            with asking("order", wait_seconds=0.25):
                 await ask(turns, left, "order")
 
         ends = await asyncio.gather(*(place() for _ in range(200)), return_exceptions=True)
@@ -67,16 +67,16 @@ def test_what_waited_beyond_its_end_is_not_sent_and_costs_nothing() -> None:
         assert 0 < len(left) == 200 - len(refused) < 50
         began = time.monotonic()
         await ask(turns, left, "next")
-        assert time.monotonic() - began < 10 / PER_SECOND
+        assert time.monotonic() - began < 100 / PER_SECOND
 
     play(scenario)
 
 
 def test_once_a_request_has_left_the_rest_of_its_call_is_never_called_unsent() -> None:
     async def scenario(turns: Turns, left: list[str]) -> None:
-        with asking("order", wait_seconds=0.2):
+        with asking("order", wait_seconds=0.5):
             await ask(turns, left, "order")
-            await asyncio.sleep(0.25)
+            await asyncio.sleep(0.6)
             await ask(turns, left, "what became of it")
         assert len(left) == 2
 
@@ -89,21 +89,22 @@ def test_a_request_weighs_what_the_venue_says(cost: float) -> None:
         began = time.monotonic()
         for _ in range(6):
             await turns(cost)
-        assert time.monotonic() - began > 4 * cost / PER_SECOND
+        # What flowed in before the first one counts, up to the burst.
+        assert time.monotonic() - began > (5 * cost - 1.0) / PER_SECOND
 
     play(scenario)
 
 
 def test_what_reads_have_spent_holds_back_neither_orders_nor_cancellations() -> None:
     async def scenario(turns: Turns, left: list[str]) -> None:
-        await turns(2 * PER_SECOND)
         began = time.monotonic()
+        await turns(2 * PER_SECOND)
         read = asyncio.create_task(ask(turns, left, "read"))
         await asyncio.sleep(0.05)
         for name in ("order", "cancel"):
             with asking(name):
                 await ask(turns, left, name)
-        assert time.monotonic() - began < 1.0
+        assert time.monotonic() - began < 1.5
         await read
         assert left == ["order", "cancel", "read"]
         assert time.monotonic() - began > 1.9
@@ -118,7 +119,7 @@ def test_reads_pay_for_orders_and_are_not_starved_by_them() -> None:
                 while True:
                     await ask(turns, left, "order")
 
-        orders = [asyncio.create_task(flood()) for _ in range(5)]
+        orders = [asyncio.create_task(flood()) for _ in range(20)]
         reads = [asyncio.create_task(ask(turns, left, "read")) for _ in range(10)]
         began = time.monotonic()
         await asyncio.gather(*reads)
@@ -126,6 +127,6 @@ def test_reads_pay_for_orders_and_are_not_starved_by_them() -> None:
         for order in orders:
             order.cancel()
         assert left.count("order") > 5 * left.count("read")
-        assert len(left) < 1.2 * PER_SECOND * seconds + 2
+        assert len(left) < 1.2 * PER_SECOND * seconds + 12
 
-    play(scenario)
+    play(scenario, burst=10.0)  # A slow machine gives turns late, and catches up.

@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-_START_SECONDS = 20.0
+_START_SECONDS = 60.0
 _POLL_SECONDS = 0.01
 _ANSWER_SECONDS = 60
 
@@ -95,7 +95,7 @@ class BinanceProcess:
 
     def _reap(self) -> int:
         assert self._process is not None
-        code = self._process.wait(timeout=10)
+        code = self._process.wait(timeout=_ANSWER_SECONDS)
         if self._process.stdin is not None:
             self._process.stdin.close()
         return code

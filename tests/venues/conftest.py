@@ -64,7 +64,7 @@ def _player(house: House, name: str) -> Run:
             finally:
                 await scene.close()
 
-        asyncio.run(asyncio.wait_for(on_stage(), 30))
+        asyncio.run(asyncio.wait_for(on_stage(), 120))
 
     return play
 

@@ -17,7 +17,8 @@ from adapters.venues.paper.client import PaperVenue
 from adapters.venues.port import OrderRequest, OrderType, Side
 
 PAIR = "EUR-USD"
-_START_SECONDS = 20.0
+_START_SECONDS = 60.0
+_END_SECONDS = 30.0
 _POLL_SECONDS = 0.01
 
 
@@ -58,13 +59,13 @@ class PaperProcess:
         """End it politely and return its exit status."""
         assert self._process is not None
         self._process.terminate()
-        return self._process.wait(timeout=10)
+        return self._process.wait(timeout=_END_SECONDS)
 
     def wait(self) -> int:
         assert self._process is not None
-        return self._process.wait(timeout=10)
+        return self._process.wait(timeout=_END_SECONDS)
 
-    def venue(self, account: str, *, timeout_seconds: float = 5.0) -> PaperVenue:
+    def venue(self, account: str, *, timeout_seconds: float = 30.0) -> PaperVenue:
         return PaperVenue(self.url, account, timeout_seconds=timeout_seconds)
 
     def test(self, method: str, path: str, body: Any = None) -> Any:
@@ -74,7 +75,7 @@ class PaperProcess:
             method=method,
             data=None if body is None else json.dumps(body).encode(),
         )
-        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - loopback
+        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - loopback
             return json.load(answer)
 
     def faults(self, *rules: dict[str, Any]) -> None:
@@ -118,7 +119,7 @@ def order(
     )
 
 
-async def until(check: Callable[[], Awaitable[bool]], seconds: float = 10.0) -> None:
+async def until(check: Callable[[], Awaitable[bool]], seconds: float = 60.0) -> None:
     """Ask again and again until `check` holds; fails after `seconds`."""
     deadline = time.monotonic() + seconds
     while not await check():

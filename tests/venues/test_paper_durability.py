@@ -179,7 +179,7 @@ def test_a_ledger_belongs_to_one_process(tmp_path: Path) -> None:
             capture_output=True,
             text=True,
             check=False,
-            timeout=20,
+            timeout=60,
         )
     assert second.returncode == 1
     assert "belongs to a running venue" in second.stderr

@@ -1,6 +1,7 @@
 """The server's edges: bad input, the token, limits, slow and stale clients."""
 
 import asyncio
+import contextlib
 import gzip
 import json
 import socket
@@ -8,7 +9,6 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import aiohttp
@@ -156,7 +156,7 @@ def test_test_routes_are_only_there_in_test_mode(tmp_path: Path) -> None:
     child = subprocess.Popen([*command, "--ready-file", str(ready)])
     try:
         started = PaperProcess(tmp_path)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not ready.exists():
             assert time.monotonic() < deadline
             time.sleep(0.01)
@@ -165,7 +165,7 @@ def test_test_routes_are_only_there_in_test_mode(tmp_path: Path) -> None:
         assert call(started, "POST", "/test/faults", b"[]")[0] == 404
     finally:
         child.terminate()
-        assert child.wait(10) == 0
+        assert child.wait(30) == 0
 
 
 def test_it_listens_on_loopback_only(process: PaperProcess) -> None:
@@ -186,7 +186,7 @@ def test_a_stream_that_is_not_read_is_cut_off(process: PaperProcess) -> None:
             assert await anext(stream) != StreamConnected()
 
     async def scenario() -> None:
-        venue = PaperVenue(process.url, "slow", token=TOKEN)
+        venue = PaperVenue(process.url, "slow", token=TOKEN, timeout_seconds=60)
         stream = venue.updates()
         assert await anext(stream) == StreamConnected()
         reading = asyncio.create_task(read(stream, 1_000))
@@ -199,10 +199,10 @@ def test_a_stream_that_is_not_read_is_cut_off(process: PaperProcess) -> None:
         await reading  # The one that reads was not cut off.
         await venue.close()
 
-    asyncio.run(asyncio.wait_for(scenario(), 30))
+    asyncio.run(asyncio.wait_for(scenario(), 120))
 
 
-@contextmanager
+@contextlib.contextmanager
 def raw_stream(process: PaperProcess, account: str) -> Iterator[socket.socket]:
     """A stream whose client says hello and then never reads."""
     port = int(process.url.rpartition(":")[2])
@@ -220,7 +220,7 @@ def raw_stream(process: PaperProcess, account: str) -> Iterator[socket.socket]:
 
 def bytes_until_end(raw: socket.socket) -> int:
     """Read what is left of a stream that the other side has ended; raises TimeoutError if not."""
-    raw.settimeout(5)
+    raw.settimeout(60)
     size = 0
     while part := raw.recv(65_536):
         size += len(part)
@@ -248,19 +248,20 @@ def test_the_venue_ends_with_its_parent(tmp_path: Path) -> None:
     ready = tmp_path / "ready"
     flags = ["--file", str(tmp_path / "v.sqlite"), "--ready-file", str(ready)]
     child = subprocess.Popen([sys.executable, "-c", parent, *flags, "--exit-with-parent"])
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not ready.exists():
         assert time.monotonic() < deadline
         time.sleep(0.01)
     (venue,) = psutil.Process(child.pid).children()
     child.kill()
     child.wait()
-    psutil.wait_procs([venue], timeout=10)
-    assert not venue.is_running() or venue.status() == psutil.STATUS_ZOMBIE
+    psutil.wait_procs([venue], timeout=30)
+    with contextlib.suppress(psutil.NoSuchProcess):  # Gone, also between the two questions.
+        assert not venue.is_running() or venue.status() == psutil.STATUS_ZOMBIE
 
 
 def test_the_venue_does_not_start_for_a_parent_that_is_gone(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "adapters.venues.paper", "--file", str(tmp_path / "v.sqlite")]
-    late = subprocess.run([*command, "--exit-with-parent", "1"], check=False, timeout=20)
+    late = subprocess.run([*command, "--exit-with-parent", "1"], check=False, timeout=60)
     assert late.returncode == 1
     assert not (tmp_path / "v.sqlite").exists()

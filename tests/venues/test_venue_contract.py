@@ -63,17 +63,25 @@ def test_a_cancel_that_lost_the_race_answers_the_filled_order(run: Run) -> None:
 
 def test_a_partly_filled_order_keeps_what_it_got_when_it_is_cancelled(run: Run) -> None:
     async def scenario(scene: Scene) -> None:
-        offer, available = (await scene.market.order_book(scene.pair, depth=5)).asks[0]
-        more = 2 * available
-        placed = await scene.venue.place(scene.order("a", quantity=more, price=offer))
-        filled = placed.filled_quantity
-        assert placed.status == "open"
-        assert 0 < filled < more
-        assert [seen.filled_quantity for seen in await scene.venue.open_orders()] == [filled]
-        cancelled = await scene.venue.cancel(scene.pair, "a")
-        assert (cancelled.status, cancelled.filled_quantity) == ("cancelled", filled)
-        trades = await scene.venue.trades_of(scene.pair, "a")
-        assert sum(trade.quantity for trade in trades) == filled
+        still = scene.terms.low * Decimal("1.1")
+        await scene.house.price(still)
+        try:
+            offer, available = (await scene.market.order_book(scene.pair, depth=5)).asks[0]
+            more = 800_000 // offer  # A venue may offer as much again while we look.
+            assert more > 2 * available
+            placed = await scene.venue.place(scene.order("a", quantity=more, price=offer))
+            assert placed.status == "open"
+            assert 0 < placed.filled_quantity < more
+            await scene.house.price(still * Decimal("1.1"))  # Nobody sells at its price any more.
+            (seen,) = await scene.venue.open_orders()
+            filled = seen.filled_quantity
+            assert placed.filled_quantity <= filled < more
+            cancelled = await scene.venue.cancel(scene.pair, "a")
+            assert (cancelled.status, cancelled.filled_quantity) == ("cancelled", filled)
+            trades = await scene.venue.trades_of(scene.pair, "a")
+            assert sum(trade.quantity for trade in trades) == filled
+        finally:
+            await scene.house.price(None)
 
     run(scenario)
 
