@@ -22,7 +22,7 @@ from domain.perpetual import (
     RequestPositionMode,
 )
 from tests.folds import texts, texts_of_pure_fold
-from tests.perpetual.venue import CONNECTOR, PerpetualLedger
+from tests.perpetual.venue import CONNECTOR, PerpetualLedger, run
 from tests.workers.stage import ACCOUNT, PAIR, Stage, serving
 
 pytestmark = pytest.mark.postgres
@@ -110,19 +110,28 @@ def test_a_request_that_is_too_old_is_given_up_and_never_sent(on: Stage) -> None
 
 def test_a_request_that_has_no_answer_for_long_is_given_up(on: Stage) -> None:
     venue = PerpetualLedger()
-    venue.errors["set_leverage"] = [VenueUnreachable("timed out")] * 1000
-    ask_leverage(on, 20, seconds=1)
-    [unknown] = settled(on, venue)
+    ask_leverage(on, 5, "ETH-USD")
+
+    def ask() -> None:
+        """When the dispatcher is at work: what is too old before it was sent is another matter."""
+        venue.errors["set_leverage"] = [VenueUnreachable("timed out")] * 1000
+        ask_leverage(on, 20, seconds=2)
+
+    run(on, venue, lambda: len(outcomes(on)) == 1, ask, lambda: len(outcomes(on)) == 2)
+    [_, unknown] = outcomes(on)
     assert isinstance(unknown, LeverageUnknown)
     assert "may have the setting or not" in unknown.reason
 
 
-def test_of_two_requests_for_a_pair_the_later_one_holds(on: Stage) -> None:
+def test_of_two_requests_for_a_pair_the_later_one_holds(
+    on: Stage, is_projected: Callable[[Stage], bool]
+) -> None:
     venue = PerpetualLedger()
     ask_leverage(on, 20)
     ask_leverage(on, 5)
     assert settled(on, venue) == [LeverageSet(PAIR, 5, 2)]
     assert venue.leverages[-1] == (PAIR, 5)
+    on.run_until(serving({CONNECTOR: venue}), lambda: is_projected(on))
     rows = texts(on.database)["perpetuals"]
     assert ['"outcome":"replaced"' in rows, '"outcome":"set"' in rows] == [True, True]
 

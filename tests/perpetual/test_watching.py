@@ -1,5 +1,6 @@
 """Positions as the dispatcher watches them, on a venue with a ledger of its own."""
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -19,8 +20,8 @@ from domain.position import (
     PositionObserved,
 )
 from tests.folds import texts, texts_of_pure_fold
-from tests.perpetual.venue import CONNECTOR, PerpetualLedger
-from tests.workers.stage import ACCOUNT, PAIR, Stage, serving
+from tests.perpetual.venue import CONNECTOR, PerpetualLedger, run
+from tests.workers.stage import ACCOUNT, PAIR, Stage
 
 pytestmark = pytest.mark.postgres
 PLACE = (ACCOUNT, CONNECTOR, PAIR)
@@ -37,18 +38,6 @@ def of_kind(on: Stage, *kinds: type[Struct]) -> list[Event]:
 
 def quantities(on: Stage) -> list[Decimal]:
     return [event.quantity for event in events(on) if isinstance(event, PositionObserved)]
-
-
-def run(on: Stage, venue: PerpetualLedger, *steps: Any) -> None:
-    """Run until each step was true once, in their order; one that does something answers None."""
-    left = list(steps)
-
-    def is_done() -> bool:
-        while left and left[0]() is not False:
-            left.pop(0)
-        return not left
-
-    on.run_until(serving({CONNECTOR: venue}), is_done)
 
 
 def test_a_position_is_observed_when_it_changes_and_only_then(on: Stage) -> None:
@@ -92,7 +81,9 @@ def test_a_position_that_turns_is_never_seen_on_both_sides(on: Stage) -> None:
     assert kinds == [PositionObserved, PositionClosed, PositionObserved]
 
 
-def test_what_was_held_before_us_is_no_difference(on: Stage) -> None:
+def test_what_was_held_before_us_is_no_difference(
+    on: Stage, is_projected: Callable[[Stage], bool]
+) -> None:
     venue = PerpetualLedger()
     venue.move(PAIR, "3")
     names: list[str] = []
@@ -105,6 +96,7 @@ def test_what_was_held_before_us_is_no_difference(on: Stage) -> None:
         lambda: venue.fill(names[0]),
         lambda: quantities(on)[-1:] == [Decimal(4)],
         *looked_again(venue),
+        lambda: is_projected(on),
     )
     baseline = PositionBaselineSet(*PLACE, Decimal(3), Decimal(0))
     assert of_kind(on, PositionBaselineSet, PositionDiffers, PositionAgrees) == [baseline]
@@ -189,6 +181,11 @@ def test_a_venue_that_cannot_be_asked_keeps_its_rows_and_says_since_when(
         seen[:] = looks()
         return bool(seen) and seen[0][2] is not None
 
+    def is_well_again() -> bool:
+        with psycopg.connect(on.database.owner_dsn) as owner:
+            found = owner.execute("select failed_at_us, error from position_looks").fetchall()
+        return found == [(None, None)]
+
     run(
         on,
         venue,
@@ -197,14 +194,12 @@ def test_a_venue_that_cannot_be_asked_keeps_its_rows_and_says_since_when(
         has_failed,
         venue.errors.clear,
         lambda: bool(of_kind(on, PositionClosed)),
+        is_well_again,
     )
     [(quantity, looked_at_us, failed_at_us, text)] = seen
     assert quantity == Decimal("0.5")
     assert failed_at_us > looked_at_us
     assert text in (str(error), type(error).__name__)
-    with psycopg.connect(on.database.owner_dsn) as owner:
-        after = owner.execute("select failed_at_us, error from position_looks").fetchall()
-    assert after == [(None, None)]
 
 
 def test_a_position_closed_while_nobody_watched_is_closed_by_the_next_dispatcher(

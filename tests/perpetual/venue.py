@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from decimal import Decimal
+from typing import Any
 
 from msgspec import structs
 
@@ -15,7 +16,7 @@ from adapters.venues.port import (
     VenueTrade,
     VenueUnreachable,
 )
-from tests.workers.stage import TRAITS, Ledger
+from tests.workers.stage import TRAITS, Ledger, Stage, serving
 
 CONNECTOR = "binance_perpetual"
 PERPETUAL = structs.replace(TRAITS, is_perpetual=True, position_modes=("ONEWAY", "HEDGE"))
@@ -106,3 +107,15 @@ class PerpetualLedger(Ledger):
         page = tuple(self.payments[after : after + limit])
         has_more = after + len(page) < len(self.payments)
         return FundingPage(payments=page, cursor=str(after + len(page)), has_more=has_more)
+
+
+def run(on: Stage, venue: PerpetualLedger, *steps: Any) -> None:
+    """Run until each step was true once, in their order; one that does something answers None."""
+    left = list(steps)
+
+    def is_done() -> bool:
+        while left and left[0]() is not False:
+            left.pop(0)
+        return not left
+
+    on.run_until(serving({CONNECTOR: venue}), is_done)

@@ -8,6 +8,7 @@ import pytest
 
 from adapters.postgres.questions import Snapshot, snapshot_of
 from adapters.venues.port import VenueBusy, VenueRefused, VenueUnreachable
+from api.accounts import asking as asking_module
 from api.errors import Failure
 from commands.codec import decode_recorded
 from domain import account, credential, portfolio
@@ -18,11 +19,12 @@ from domain.portfolio import PortfolioObserved, TokenHeld
 from domain.reconciliation import RequestReconciliation
 from tests.portfolio.world import World, until
 from tests.workers.stage import ACCOUNT
-from workers.dispatching import portfolio_prices
+from workers.dispatching import portfolio_prices, portfolios
 from workers.dispatching.portfolio_looks import Patience
 
 pytestmark = pytest.mark.postgres
-NEVER, OFTEN = 86_400.0, 0.3
+NEVER, OFTEN = 40 * 365 * 86_400.0, 0.3
+"""Seconds; the grid of the first has a point in 2009 and one in 2049, and none at midnight."""
 EUR = TokenHeld("EUR", Decimal("10.50"), Decimal("4.5"), Decimal("1.25"))
 USDT = TokenHeld("USDT", Decimal(100), Decimal(100), Decimal(1))
 UNKNOWN = TokenHeld("UNKNOWN", Decimal(3), Decimal(3), None)
@@ -54,13 +56,18 @@ def test_at_every_interval_there_is_a_snapshot_whether_or_not_anything_changed(
 
     world.run(body, OFTEN)
     snapshots = world.snapshots("interval")
-    points = [its.asked_at_us // 300_000 for its in snapshots]
+    points = world.points()
     assert points == sorted(set(points)), "one for each point of the grid at most"
+    assert {point % 300_000 for point in points} == {0}
     assert {its.held[0].tokens for its in snapshots} == {(EUR, UNKNOWN, USDT)}
     assert world.counts[0].detail["portfolios_observed"] >= 3
 
 
-def test_fills_that_come_together_have_one_snapshot_after_them(world: World) -> None:
+def test_fills_that_come_together_have_one_snapshot_after_them(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(portfolios, "AFTER_FILL_SECONDS", 2.0)
+
     async def body() -> None:
         await until(world.snapshots)
         venue = world.venues["paper"]
@@ -169,7 +176,7 @@ def test_of_a_venue_that_never_answered_only_its_silence_is_recorded(
 def test_a_venue_that_hangs_is_silent_and_the_others_are_told(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.dispatching.portfolios.IN_TURN", Patience(0.3, 5.0, 5.0))
+    monkeypatch.setattr(portfolios, "IN_TURN", Patience(2.0, 60.0, 60.0))
     world.add("binance").may_answer.clear()
 
     async def body() -> None:
@@ -177,7 +184,7 @@ def test_a_venue_that_hangs_is_silent_and_the_others_are_told(
 
     world.run(body, NEVER)
     assert [its.connector for its in world.snapshots()[0].held] == ["paper"]
-    assert [its.error for its in world.silences()] == ["no answer within 0.3 s"]
+    assert [its.error for its in world.silences()] == ["no answer within 2 s"]
 
 
 def test_a_connector_without_a_venue_is_silent(world: World) -> None:
@@ -238,8 +245,9 @@ def test_two_dispatchers_take_one_snapshot_of_each_interval(world: World) -> Non
         await until(lambda: len(world.snapshots()) >= 4)
 
     world.run(body, OFTEN, dispatchers=2)
-    points = [its.asked_at_us // 300_000 for its in world.snapshots()]
+    points = world.points()
     assert points == sorted(set(points))
+    assert {point % 300_000 for point in points} == {0}
 
 
 def test_a_dispatcher_that_comes_too_late_records_nothing(world: World) -> None:
@@ -310,7 +318,9 @@ def test_prices_of_a_moment_ago_count_while_the_venue_tells_no_new_ones(
     assert held.tokens[0] == EUR
 
 
-def test_whoever_asks_gets_the_position_of_a_new_snapshot(world: World) -> None:
+def test_whoever_asks_gets_the_position_of_a_new_snapshot(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def body() -> None:
         await until(world.snapshots)
         world.venues["paper"].give("EUR", "7")
@@ -318,6 +328,7 @@ def test_whoever_asks_gets_the_position_of_a_new_snapshot(world: World) -> None:
             found = msgspec.json.decode(await asking.ask(snapshot_of(ACCOUNT)), type=Snapshot)
             recorded = world.on.store.read_stream(portfolio.stream(ACCOUNT))[-1]
             assert found.position == recorded.position
+            monkeypatch.setattr(asking_module, "TAKEN_SECONDS", 1.0)
             with pytest.raises(Failure, match="No worker holds account 'stranger'"):
                 await asking.ask(snapshot_of("stranger"))
 
@@ -341,7 +352,7 @@ def test_with_an_interval_of_nothing_there_are_snapshots_only_for_who_asks(world
 def test_whoever_asks_while_a_venue_hangs_gets_the_rest(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.dispatching.portfolios.AT_ONCE", Patience(0.3, 5.0, 0.0))
+    monkeypatch.setattr(portfolios, "AT_ONCE", Patience(2.0, 60.0, 0.0))
     binance = world.add("binance")
 
     async def body() -> None:

@@ -13,7 +13,7 @@ from adapters.settings import Settings
 from adapters.venues.port import Balance, Ticker
 from api.accounts.asking import Asking
 from api.market.venues import Venues
-from commands.codec import decode_recorded
+from commands.codec import decode_metadata, decode_recorded
 from domain import portfolio
 from domain.portfolio import ConnectorHeld, PortfolioObserved, PortfolioVenueSilent
 from tests.market.scripted import ScriptedVenue
@@ -24,7 +24,7 @@ from workers.dispatching.dispatcher import Dispatcher
 from workers.projecting.following import run_projector
 from workers.running.pulse import Pulse
 
-DEADLINE_SECONDS = 20.0
+DEADLINE_SECONDS = 60.0
 BALANCES = (
     Balance(token="EUR", total=Decimal("10.50"), available=Decimal("4.5")),
     Balance(token="USDT", total=Decimal(100), available=Decimal(100)),
@@ -78,6 +78,13 @@ class World:
     def snapshots(self, cause: str | None = None) -> list[PortfolioObserved]:
         found = [its for its in self.events() if isinstance(its, PortfolioObserved)]
         return [its for its in found if cause in (None, its.cause)]
+
+    def points(self) -> list[int]:
+        """The points of the grid of time that snapshots were made for, as they are recorded."""
+        recorded = self.on.store.read_stream(portfolio.stream(ACCOUNT))
+        told = [each for each in recorded if each.tag == "portfolio.observed.v1"]
+        causes = [decode_metadata(each.metadata).correlation_id for each in told]
+        return [int(its.rpartition("-")[2]) for its in causes]
 
     def silences(self) -> list[PortfolioVenueSilent]:
         return [its for its in self.events() if isinstance(its, PortfolioVenueSilent)]

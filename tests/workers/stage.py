@@ -36,7 +36,7 @@ from workers.running.pulse import Pulse
 from workers.tools.seed import seed
 
 ACCOUNT, PAIR = "master_account", "EUR-USD"
-DEADLINE_SECONDS = 30.0
+DEADLINE_SECONDS = 60.0
 QUICK = DispatcherLimits(
     window_seconds=0.5, lease_seconds=1.0, retry_first_seconds=0.05, retry_max_seconds=0.2
 )
