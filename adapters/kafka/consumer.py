@@ -85,9 +85,10 @@ class Group(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python is
 
     def has_changed(self) -> bool:
         """Whether the assignment is another one since last asked: then seek."""
-        changed = self._changed.is_set()
-        self._changed.clear()
-        return changed
+        if not self._changed.is_set():
+            return False
+        self._changed.clear()  # Only what was seen: Kafka's thread may note one at any moment.
+        return True
 
     def assigned(self) -> frozenset[Partition]:
         return frozenset((place.topic, place.partition) for place in self._consumer.assignment())

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from contextlib import closing
 
 import pytest
 from kafka.errors import KafkaError
@@ -12,6 +13,15 @@ from tests.faults.processes import until
 from tests.kafka_broker import Broker, Kafka
 
 pytestmark = pytest.mark.kafka
+
+
+class SetRightAfterALook(threading.Event):
+    """An assignment that comes between looking for one and forgetting it."""
+
+    def is_set(self) -> bool:
+        was_set = super().is_set()
+        self.set()
+        return was_set
 
 
 def threads() -> set[threading.Thread]:
@@ -27,6 +37,15 @@ def test_one_that_cannot_be_made_leaves_no_thread_behind(kafka: Kafka) -> None:
     with pytest.raises(ValueError, match="not a topic"):
         Group(settings_for(kafka.bootstrap), {"not a topic"}, GroupLimits())
     until(lambda: threads() <= before, "the end of its thread")
+
+
+def test_no_change_is_forgotten_that_was_not_seen(
+    kafka: Kafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(Group(settings_for(kafka.bootstrap), {"groups.orders"}, GroupLimits())) as group:
+        monkeypatch.setattr(group, "_changed", SetRightAfterALook())
+        assert not group.has_changed()
+        assert group.has_changed()
 
 
 @pytest.mark.faults
