@@ -1,7 +1,6 @@
 """One scenario's stage: a log of its own, topics of its own, and relays in their own processes."""
 
 import contextlib
-import functools
 import itertools
 from collections import defaultdict
 from collections.abc import Iterator
@@ -57,10 +56,11 @@ class Stage:
     def orders(self) -> str:
         return f"{self.prefix}.orders"
 
-    def relay(self, *, quick: bool = False) -> Process:
-        """A relay's process, not started yet; a quick one gives up on a record after 3 s."""
+    def relay(self, *, quick: bool = False, patient: bool = False) -> Process:
+        """A relay's process, not started yet; see `tests/relay/quick.py` for the quick ones."""
         name = f"relay-{len(self.processes)}"
-        program = ["tests.relay.quick"] if quick else ["aviary", "worker", "relay"]
+        program = ["tests.relay.quick"] if quick or patient else ["aviary", "worker", "relay"]
+        program += ["patient"] * patient
         process = Process(name, program, self.environment, self.folder)
         self.processes.append(process)
         return process
@@ -86,15 +86,19 @@ class Stage:
         """How often a relay's run has ended in an error."""
         return max((row.detail.get("relay_failures", 0) for row in self.rows()), default=0)
 
-    def await_state(self, beginning: str, seconds: float = 60.0) -> str:
-        """The state of the relay once it begins so."""
-        found = functools.partial(
-            lambda: next((s for s in self.states() if s.startswith(beginning)), None)
-        )
-        until(found, f"a relay that is {beginning}, now {self.states()}", seconds)
-        state = found()
-        assert state is not None
-        return state
+    def await_state(self, beginning: str, saying: str = "", seconds: float = 60.0) -> str:
+        """The state of the relay once it begins so and says so."""
+        found: list[str] = []
+
+        def has_come() -> bool:
+            found[:] = [s for s in self.states() if s.startswith(beginning) and saying in s]
+            return bool(found)
+
+        try:
+            until(has_come, f"a relay that is {beginning} {saying}", seconds)
+        except AssertionError as error:
+            raise AssertionError(f"{error}, but {self.states()}") from None
+        return found[0]
 
     def expected(self) -> list[Record]:
         """The log as records, in its own order."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from kafka import KafkaAdminClient
 from kafka.admin import (
     ACL,
     ACLFilter,
@@ -51,7 +52,7 @@ def test_a_broker_that_is_away_while_a_hundred_thousand_events_are_appended(
     assert stage.position() < head
     watch(process)
     broker.start()
-    stage.await_position(head, seconds=120)
+    stage.await_position(head, seconds=240)
     watch(process)
     check(stage)
 
@@ -62,13 +63,14 @@ def test_a_relay_that_starts_before_its_broker(
     broker = own_kafka()
     broker.stop()
     stage = make_stage(broker.bootstrap)
-    process = stage.relay(quick=True).start()
+    process = stage.relay(patient=True).start()
     head = stage.filler.append(100)
     usage = psutil.Process(process.pid)
-    until(lambda: stage.failures() == 1, "the first attempt fails")
+    until(lambda: stage.failures() >= 1, "the first attempt fails")
     threads = usage.num_threads()
-    until(lambda: stage.failures() == 3, "the third attempt fails", 60)
-    assert usage.num_threads() <= threads + 1  # Of the next attempt, perhaps under way.
+    until(lambda: stage.failures() >= 3, "the third attempt fails", 90)
+    # Of the next attempt one is, perhaps, under way.
+    until(lambda: usage.num_threads() <= threads + 1, "the end of those attempts' threads")
     broker.start()
     stage.await_position(head)
     assert check(stage) == 0
@@ -113,7 +115,7 @@ def test_a_relay_with_nothing_to_send_says_that_kafka_is_away(
 ) -> None:
     broker = own_kafka()
     stage = make_stage(broker.bootstrap)
-    stage.relay(quick=True).start()
+    stage.relay(patient=True).start()
     stage.await_position(stage.filler.append(10))
     for leave, come_back in ((broker.freeze, broker.thaw), (broker.kill, broker.start)):
         stage.await_state("running")
@@ -169,6 +171,8 @@ def test_a_topic_that_may_not_be_written(own_kafka: MakeBroker, make_stage: Make
     ]
     with stage.admin() as admin:
         admin.create_acls(rules)
+        for rule in rules:  # What has made them is not yet what decides by them.
+            until(lambda r=rule: is_in_force(admin, r), "the rule is in force")  # type: ignore[misc]
     head = stage.filler.append(300)
     assert "TopicAuthorizationFailed" in stage.await_state("failed")
     assert stage.position() < head
@@ -182,6 +186,11 @@ def _rule(topic: str, operation: ACLOperation, permission: ACLPermissionType) ->
     return ACL(
         "User:ANONYMOUS", "*", operation, permission, ResourcePattern(ResourceType.TOPIC, topic)
     )
+
+
+def is_in_force(admin: KafkaAdminClient, rule: ACL) -> bool:
+    found, _ = admin.describe_acls(_filter(rule))
+    return bool(found)
 
 
 def _filter(rule: ACL) -> ACLFilter:

@@ -1,6 +1,7 @@
 """A relay that is killed at every point of its round, under load, and started again."""
 
 import re
+from typing import Any
 
 import psycopg
 import pytest
@@ -27,7 +28,7 @@ def test_there_are_points_to_crash_at() -> None:
 @pytest.mark.parametrize("point", POINTS)
 def test_killed_at_a_point_it_loses_nothing_and_keeps_the_order(stage: Stage, point: str) -> None:
     head = stage.filler.append(1000)
-    process = stage.relay(quick=True)
+    process = stage.relay(patient=True)
     for occurrence in OCCURRENCES:
         process.start(AVIARY_CRASH=f"{point}:{occurrence}")
         until(lambda: stage.filler.append(100) and process.poll() is not None, "its death")
@@ -44,23 +45,28 @@ def test_killed_at_a_point_it_loses_nothing_and_keeps_the_order(stage: Stage, po
 
 def test_a_relay_whose_sessions_are_cut_goes_on(stage: Stage) -> None:
     """As a Postgres that starts anew would cut them."""
-    stage.relay(quick=True).start()
+    stage.relay(patient=True).start()
     for _ in range(5):
         stage.await_position(stage.filler.append(500))
         head = stage.filler.append(500)
-        with psycopg.connect(stage.database.app_dsn) as login:
-            cut = login.execute(
-                """select pg_terminate_backend(pid) from pg_stat_activity
-                where datname = current_database() and (
-                    query ilike 'listen%'
-                    or pid in (
-                        select pid from pg_locks
-                        where locktype = 'advisory' and database = datid and classid = 1919249505
-                    )
-                )"""
-            ).fetchall()
-        # The second may end itself once it sees the first cut.
-        assert len(cut) == 2, "the one that reads and the one that listens"
-        assert (True,) in cut
+        with psycopg.connect(stage.database.app_dsn, autocommit=True) as login:
+            until(lambda: len(sessions(login)) == 2, "one that reads and one that listens")
+            cut = login.execute("select pg_terminate_backend(unnest(%s))", (sessions(login),))
+            # The second may end itself once it sees the first cut.
+            assert (True,) in cut.fetchall()
     stage.await_position(head)
     check(stage)
+
+
+def sessions(login: psycopg.Connection[Any]) -> list[int]:
+    found = login.execute(
+        """select pid from pg_stat_activity
+        where datname = current_database() and (
+            query ilike 'listen%'
+            or pid in (
+                select pid from pg_locks
+                where locktype = 'advisory' and database = datid and classid = 1919249505
+            )
+        )"""
+    )
+    return [pid for (pid,) in found]

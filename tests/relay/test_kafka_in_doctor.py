@@ -5,7 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from adapters.postgres.connect import READER_OPTIONS, connect
-from tests.faults.processes import Process, free_port, until
+from tests.faults.processes import Process, until
+from tests.ports import free_port
 from tests.relay.stage import PARTITIONS, Stage
 from workers.tools.kafka_health import Finding, examine_kafka
 

@@ -52,7 +52,7 @@ def broken(own_kafka: Callable[..., Broker], make_stage: Callable[..., Stage]) -
     """
     broker = own_kafka()
     stage = make_stage(broker.bootstrap)
-    stage.relay(quick=True).start()
+    stage.relay(patient=True).start()
     stage.await_position(stage.filler.append(30))
     broker.kill()
     lose(broker, stage.orders)
@@ -67,7 +67,7 @@ def test_more_is_sent_than_was_lost(broken: Stage) -> None:
     broken.processes[0].kill()
     ends = {place: len(records) for place, records in broken.published().items()}
     assert all(ends[place] > at.next_offset for place, at in in_use(broken).items())
-    broken.relay(quick=True).start()
+    broken.relay(patient=True).start()
     head = broken.filler.append(150)
     text = broken.await_state("refused: Offset")
     assert f"was acknowledged there: {LOST}" in text

@@ -11,7 +11,7 @@ from commands import catalogue
 from commands.codec import LogIsNewer
 from domain.limits import SetLimits
 from tests.folds import run
-from tests.relay.quick import LIMITS
+from tests.relay.quick import PATIENT
 from tests.relay.stage import PARTITIONS, Stage, check
 from tests.stores import opening, placing, request_for
 from workers.relaying.relay import relay
@@ -37,7 +37,7 @@ def test_topics_of_new_aggregates_join_those_that_there_are(
                     stage.database.app_dsn,
                     Pulse("relay"),
                     threading.Event(),
-                    LIMITS,
+                    PATIENT,
                 )
         assert stage.position() == 4
         run(store, [placing("av3")])

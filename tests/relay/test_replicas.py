@@ -39,7 +39,6 @@ def test_two_of_three_but_one_of_two(own_kafka: Callable[..., Broker], tmp_path:
 def test_a_node_that_does_not_know_a_new_topic_yet_is_asked_again(
     kafka: Kafka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("adapters.kafka.topics.CALL_SECONDS", 1.0)
     settings = load(
         {"KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap, "AVIARY_DATA_DIR": str(tmp_path)}, None
     )
@@ -54,6 +53,7 @@ def test_a_node_that_does_not_know_a_new_topic_yet_is_asked_again(
         monkeypatch.setattr(KafkaAdminClient, "describe_configs", as_a_late_node)
         assert topics.describe(["slowly-known"])["slowly-known"].config == KEPT
         monkeypatch.setattr(KafkaAdminClient, "describe_configs", lambda *_, **__: NOTHING)
+        monkeypatch.setattr("adapters.kafka.topics.CALL_SECONDS", 1.0)
         with pytest.raises(CannotPublish, match="topic slowly-known cannot be read"):
             topics.describe(["slowly-known"])
 
