@@ -53,7 +53,7 @@ class Followed:
         if isinstance(following, Member):
             self.world.await_published()
         head = len(self.world.log())
-        until(lambda: (following.step(), self.is_at(head))[1], f"{self.feed} at {head}", 60)
+        until(lambda: (following.step(), self.is_at(head))[1], f"{self.feed} at {head}", 120)
 
     def is_at(self, head: int) -> bool:
         positions = self.world.positions()
@@ -74,7 +74,7 @@ def test_at_every_stop_rows_are_the_fold_of_what_was_passed(followed: Followed, 
     while not followed.is_at(head):
         following = followed.start(page)
         before = world.positions()
-        until(lambda: (following.step(), world.positions() != before)[1], "a step", 20)  # noqa: B023
+        until(lambda: (following.step(), world.positions() != before)[1], "a step")  # noqa: B023
         following.step()
         following.close()
         world.check_rows()
@@ -193,7 +193,7 @@ def test_an_unknown_tag_stops_before_it(followed: Followed) -> None:
     if followed.feed == "kafka":
         world.await_published()
     with pytest.raises(codec.LogIsNewer) as caught:
-        until(lambda: following.step() and False, "an unknown tag", 20)
+        until(lambda: following.step() and False, "an unknown tag")
     assert caught.value.position == newer.position
     assert world.texts() == before
     assert world.positions()["orders"] < newer.position

@@ -23,7 +23,7 @@ from workers.projecting.rebuild import rebuild
 pytestmark = [pytest.mark.postgres, pytest.mark.kafka]
 
 
-def to_kafka(world: World, name: str, wait_seconds: float = 30.0) -> int:
+def to_kafka(world: World, name: str, wait_seconds: float = 90.0) -> int:
     return move_to_kafka(world.settings, world.database.app_dsn, name, wait_seconds)
 
 

@@ -74,7 +74,7 @@ def test_a_restored_log_is_published_anew_and_followed_from_there(restored: Worl
     fold_log(restored)
     restored.check_rows()
     for projection in KEYED:
-        move_to_kafka(restored.settings, restored.database.app_dsn, projection.name, 30)
+        move_to_kafka(restored.settings, restored.database.app_dsn, projection.name)
     restored.write(history(busy(4, "newer")))
     head = restored.await_published()
     with restored.member() as member:

@@ -2,13 +2,13 @@
 
 import contextlib
 import itertools
+import logging
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
 import psycopg
-from kafka.errors import KafkaError
 
 from adapters.kafka.consumer import GroupLimits
 from adapters.kafka.topics import partition_of
@@ -35,6 +35,7 @@ from workers.running.pulse import Pulse
 KEYED: tuple[Projection, ...] = (orders.PROJECTION, trades.PROJECTION)
 PARTITIONS = 3
 _numbers = itertools.count(1)
+_log = logging.getLogger(__name__)
 
 
 def history(names: Sequence[str]) -> list[Request]:
@@ -89,11 +90,13 @@ class World:
         self._relaying.start()
 
     def _relay(self) -> None:
+        """As its runner does: whatever ends it, it starts again."""
         limits = RelayLimits(page_events=50)
         while not self._stopping.is_set():
             try:
                 relay(self.settings, self.database.app_dsn, Pulse("relay"), self._stopping, limits)
-            except (KafkaError, psycopg.Error):
+            except Exception:  # noqa: BLE001 - logged, and started again
+                _log.exception("The relay failed and starts again")
                 self._stopping.wait(0.2)
 
     def stop_relay(self) -> None:
@@ -129,7 +132,7 @@ class World:
             while folding.step().events:
                 pass
         for projection in projections:
-            move_to_kafka(self.settings, self.database.app_dsn, projection.name, 30)
+            move_to_kafka(self.settings, self.database.app_dsn, projection.name)
 
     @contextlib.contextmanager
     def member(
@@ -159,7 +162,7 @@ class World:
             found = owner.execute("select projection, position from read_positions")
             return dict(found.fetchall())
 
-    def await_folded(self, seconds: float = 60.0) -> int:
+    def await_folded(self, seconds: float = 120.0) -> int:
         head = len(self.log())
         until(
             lambda: all(self.positions()[p.name] >= head for p in KEYED),
