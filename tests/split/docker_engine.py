@@ -17,7 +17,7 @@ from tests.faults.processes import ROOT, until
 
 BASE, IMAGE = "aviary-test-base", "aviary-test"
 NEEDED = ("docker", "debootstrap", "tar")
-_START_SECONDS = 60.0
+_START_SECONDS = 120.0
 _BUILD_SECONDS = 420.0
 
 
@@ -29,7 +29,7 @@ class Engine:
         if host is not None:
             self._environment["DOCKER_HOST"] = host
 
-    def run(self, *arguments: str, seconds: float = 60.0, code: int | None = 0) -> str:
+    def run(self, *arguments: str, seconds: float = 180.0, code: int | None = 0) -> str:
         """What it said; fails where it ends with another code, None for any."""
         done = subprocess.run(
             ["docker", *arguments],  # noqa: S607 - wherever it is installed
@@ -51,7 +51,7 @@ class Engine:
     def import_base(self, archive: Path) -> None:
         # What pip needs here to reach the package index, if anything.
         changes = [f"--change=ENV {name}={value}" for name, value in pip_settings().items()]
-        self.run("import", *changes, str(archive), BASE, seconds=120)
+        self.run("import", *changes, str(archive), BASE)
 
     def build(self) -> str:
         proxies = [name for name in os.environ if name.lower().endswith("_proxy")]
@@ -101,7 +101,7 @@ def engine(folder: Path) -> Iterator[Engine]:
         yield started
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(60)
         # What containers on the host's network leave mounted, and nobody could remove.
         for mounted in (folder / "run/netns").glob("*"):
             subprocess.run(["umount", str(mounted)], check=True)  # noqa: S607

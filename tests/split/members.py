@@ -11,12 +11,14 @@ from psycopg import connect
 
 from tests.faults.clients import Answer, HttpClient, Reply, Unanswered
 from tests.faults.intents import Intent
-from tests.faults.processes import Process, free_port, until
+from tests.faults.processes import Process, until
 from tests.faults.world import World
+from tests.ports import free_port
 from tests.postgres_fixture import Database
 
 WORKERS = ("dispatcher", "projector", "scheduler", "relay")
 PASSWORD = "correct horse"
+START_SECONDS = 120.0
 
 
 class Split(World):
@@ -56,7 +58,7 @@ class Split(World):
 
     def until_ready(self) -> None:
         for client in self.clients:
-            until(lambda client=client: is_ready(client), "the API is ready", 60)  # type: ignore[misc]
+            until(lambda client=client: is_ready(client), "the API is ready", START_SECONDS)  # type: ignore[misc]
 
     def feeds(self) -> list[tuple[object, ...]]:
         return self.rows("select projection, feed from checkpoints")
@@ -64,6 +66,9 @@ class Split(World):
     def least_read(self) -> int:
         """How far the read model is that is least far."""
         return int(str(self.value("select min(position) from read_positions")))
+
+    def relayed(self) -> int:
+        return int(str(self.value("select position from relays")))
 
     def rows(self, query: str) -> list[tuple[object, ...]]:
         with connect(self.database.owner_dsn) as owner:

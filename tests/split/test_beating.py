@@ -25,7 +25,7 @@ class Listing:
 
     async def until(self, condition: str) -> None:
         """Wait until some row fulfils it."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             query = f"select 1 from workers where {condition}"
             while not await asyncio.to_thread(self.sql, query):  # noqa: ASYNC110 - no event
                 await asyncio.sleep(0.02)

@@ -12,7 +12,7 @@ import pytest
 
 from adapters.settings import Settings
 from adapters.values import BadSetting
-from tests.faults.processes import free_port
+from tests.ports import free_port
 from tests.postgres_fixture import Database
 from workers.tools.health import check
 
@@ -85,9 +85,11 @@ def answering(status: int) -> Iterator[int]:
     with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        yield server.server_port
-        server.shutdown()
-        thread.join()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def test_without_a_database_none_is_started_to_be_asked(tmp_path: Path) -> None:

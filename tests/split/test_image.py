@@ -17,9 +17,10 @@ from adapters.postgres.installation import binaries
 from tests import debian_base
 from tests.faults.clients import HttpClient, order_body
 from tests.faults.intents import Place
-from tests.faults.processes import ROOT, free_port, until
+from tests.faults.processes import ROOT, until
+from tests.ports import free_port
 from tests.split.docker_engine import IMAGE, NEEDED, Engine, engine
-from tests.split.members import is_ready, login_of
+from tests.split.members import START_SECONDS, is_ready, login_of
 
 pytestmark = [
     pytest.mark.docker,
@@ -91,6 +92,14 @@ def test_the_root_file_system_may_be_read_only_and_a_wrong_setting_ends_it(image
     assert "/run/secrets/password cannot be read" in said
 
 
+def is_placed(client: HttpClient) -> bool:
+    """A venue that came later than the API is asked for its rules again after a while."""
+    body = order_body(Place("in a container"))
+    reply = client.call("POST", "/trading/orders", body, Idempotency_Key="the one")
+    assert reply.status in {201, 503}, reply
+    return reply.status == 201
+
+
 def statuses(client: HttpClient) -> list[str]:
     found = client.call("POST", "/trading/orders/search", {}).body["data"]
     return [row["status"] for row in found]
@@ -137,15 +146,14 @@ def test_containers_of_every_part_serve_an_order(
     }
     try:
         client = HttpClient(port, login_of("admin", PASSWORD))
-        until(lambda: is_ready(client), "the API in its container is ready", 60)
-        reply = client.call("POST", "/trading/orders", order_body(Place("in a container")))
-        assert reply.status == 201, reply
+        until(lambda: is_ready(client), "the API in its container is ready", START_SECONDS)
+        until(lambda: is_placed(client), "the order is taken")
         until(lambda: statuses(client) == ["OPEN"], "the order rests")
         for name, container in containers.items():
             image.run("exec", container, "aviary", "health", name)
         without = "AVIARY_MIGRATE_DATABASE_URL_FILE="  # as workers run: empty is not given
         image.run(*CLOSED_IN, *given, f"--env={without}", "--rm", IMAGE, "doctor")
-        image.run("stop", "--time=30", *containers.values(), seconds=120)
+        image.run("stop", "--time=60", *containers.values(), seconds=360)
         codes = image.run("inspect", "--format={{.State.ExitCode}}", *containers.values()).split()
         assert set(codes) <= {"0", str(128 + signal.SIGTERM)}, codes
     finally:

@@ -78,8 +78,8 @@ def test_a_split_whose_members_are_killed_leaves_one_truth(split: Split) -> None
     settle(split)
     split.until_ready()
     head = int(str(split.value("select position from log_head")))
-    until(lambda: split.least_read() >= head, "the read models hold it", 60)
-    until(lambda: int(str(split.value("select position from relays"))) >= head, "it is published")
+    until(lambda: split.least_read() >= head, "the read models hold it", 120)
+    until(lambda: split.relayed() >= head, "it is published", 120)
     assert {name for name, feed in split.feeds() if feed == "kafka"} == set(FED)
     for name in FED:
         move_to_log(split.database.app_dsn, name)
