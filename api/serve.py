@@ -20,7 +20,7 @@ from adapters.lake.attach import place_for_reading
 from adapters.lake.reading import LakeReader
 from adapters.lake.sandbox import sandbox_of
 from adapters.master_key import master_key
-from adapters.postgres.connect import API_WRITER_OPTIONS, READER_OPTIONS
+from adapters.postgres.connect import API_WRITER_OPTIONS, READER_OPTIONS, RECONNECT_SECONDS
 from adapters.postgres.log import PostgresLog
 from adapters.settings import Settings
 from adapters.values import BadSetting
@@ -165,7 +165,7 @@ def reader_pool(dsn: str) -> Pool:
         max_size=_POOL_SIZE,
         max_waiting=_POOL_WAITING_MAX,
         kwargs=_CONNECTION,
-        reconnect_timeout=10.0,
+        reconnect_timeout=RECONNECT_SECONDS,
         open=False,
     )
 

@@ -34,6 +34,11 @@ PROJECTOR_OPTIONS = (
     f"{_PLANS}"
 )
 
+RECONNECT_SECONDS = 1.0
+"""Of pools: one that tries for longer pauses ever longer between its attempts, and its clients miss
+the store's return. One that has given up tries again for the next client.
+"""
+
 
 def connect(dsn: str, options: str, *, autocommit: bool = False) -> psycopg.Connection[Any]:
     return psycopg.connect(

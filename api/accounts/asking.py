@@ -16,7 +16,7 @@ import psycopg
 from psycopg_pool import AsyncConnectionPool
 
 from adapters.postgres import questions
-from adapters.postgres.connect import API_WRITER_OPTIONS, connect_async
+from adapters.postgres.connect import API_WRITER_OPTIONS, RECONNECT_SECONDS, connect_async
 from adapters.postgres.questions import UNREACHABLE, Answer, Question
 from api.errors import RETRY_SOON, Failure
 
@@ -54,7 +54,7 @@ class Asking:
             max_size=2,
             kwargs=_CONNECTION,
             check=AsyncConnectionPool.check_connection,
-            reconnect_timeout=10.0,
+            reconnect_timeout=RECONNECT_SECONDS,
             open=False,
         )
         self._listener: asyncio.Task[None] | None = None
