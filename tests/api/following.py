@@ -1,5 +1,6 @@
 """A client of the log's stream that reads frame after frame."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -75,13 +76,28 @@ def following(
         yield Following(answer)
 
 
+_LISTENERS = r"""
+from pg_stat_activity
+where datname = current_database() and pid <> pg_backend_pid()
+    and query ~ 'notification_id > .1\s+order by'
+"""
+
+
+def listeners(live: Live) -> int:
+    """How many connections listen to the log."""
+    return _counted(live, f"select count(*) {_LISTENERS}")
+
+
 def cut_listener(live: Live) -> int:
-    """End the connection that listens to the log; answers how many there were."""
+    """End the connection that listens to the log, once it does; answers how many there were."""
+    give_up_at = time.monotonic() + 30
+    while not (cut := _counted(live, f"select count(pg_terminate_backend(pid)) {_LISTENERS}")):
+        assert time.monotonic() < give_up_at, "nobody listens to the log"
+        time.sleep(0.01)
+    return cut
+
+
+def _counted(live: Live, query: str) -> int:
     with psycopg.connect(live.database.app_dsn, autocommit=True) as connection:
-        cursor = connection.execute(
-            r"""select count(pg_terminate_backend(pid)) from pg_stat_activity
-            where datname = current_database() and pid <> pg_backend_pid()
-                and query ~ 'notification_id > .1\s+order by'"""
-        )
-        row = cursor.fetchone()
+        row = connection.execute(query.encode()).fetchone()
         return int(row[0]) if row else 0

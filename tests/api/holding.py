@@ -7,11 +7,15 @@ from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
 
+import psycopg
+
+from adapters.postgres import questions
 from adapters.postgres.questions import Snapshot
 from domain import portfolio
 from domain.account import OpenAccount
 from domain.portfolio import ConnectorHeld, ObservePortfolio, SilentVenue, TokenHeld
 from tests.api.live import Live
+from tests.faults.processes import until
 from tests.questions.world import Spot, desks_of
 from workers.dispatching import answering
 
@@ -77,6 +81,16 @@ class Looks:
         return Snapshot(position)
 
 
+def await_worker(live: Live) -> None:
+    """Until one listens for questions: a moment after its thread has begun."""
+    query = "select 1 from pg_stat_activity where datname = current_database() and query = %s"
+    with psycopg.connect(live.database.app_dsn, autocommit=True) as watching:
+        until(
+            lambda: watching.execute(query, (f"listen {questions.ASKED}",)).fetchone(),
+            "a worker listens",
+        )
+
+
 @contextmanager
 def looking(looks: Looks, *accounts: str) -> Iterator[None]:
     """A worker in a thread of its own, which holds these accounts and answers for them."""
@@ -96,6 +110,7 @@ def looking(looks: Looks, *accounts: str) -> Iterator[None]:
     thread = threading.Thread(target=asyncio.run, args=(work(),))
     thread.start()
     try:
+        await_worker(looks.live)
         yield
     finally:
         ended.set()

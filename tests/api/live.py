@@ -28,6 +28,7 @@ from commands.request import Command, Outcome
 from commands.request import Request as CommandRequest
 from tests.market.scripted import ScriptedVenue
 from tests.postgres_fixture import Database
+from tests.tls import TLS
 from workers.projecting.projector import catch_up
 
 USER, PASSWORD = "tester", "correct horse"
@@ -65,7 +66,7 @@ class Live:
 
     def connect(self, auth: tuple[str, str] | None = None, token: str = "") -> httpx.Client:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        return httpx.Client(base_url=self.url, auth=auth, headers=headers, timeout=30)
+        return httpx.Client(base_url=self.url, auth=auth, headers=headers, timeout=30, verify=TLS)
 
     def place(self, **fields: Any) -> httpx.Response:
         headers = fields.pop("headers", {})
@@ -159,7 +160,7 @@ def listening(app: Litestar) -> Iterator[int]:
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not server.started:
         assert thread.is_alive(), "the server ended"
         assert time.monotonic() < deadline, "the server did not start"

@@ -4,7 +4,7 @@ import asyncio
 import base64
 import concurrent.futures
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -13,6 +13,7 @@ import httpx
 import pytest
 from litestar.routes import HTTPRoute
 
+from api import app
 from api.http import auth, bearers
 from api.http import body_and_headers as http
 from api.http.bearers import Bearers
@@ -21,6 +22,19 @@ from tests.api.live import ORDER, PASSWORD, USER, Live, running
 from tests.postgres_fixture import Database
 
 pytestmark = pytest.mark.postgres
+
+
+@pytest.fixture
+def unhurried(
+    database: Callable[..., Database],
+    seeded: Database,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Live]:
+    """An API for whose pauses after failed logins no time passes."""
+    monkeypatch.setattr(auth, "Failures", lambda free: Failures(free, lambda: 0.0))
+    with running(database(template=seeded), tmp_path) as live:
+        yield live
 
 
 def make_key(live: Live, *scopes: str, **fields: Any) -> httpx.Response:
@@ -87,7 +101,8 @@ def test_many_at_once_with_the_right_password_all_come_in(live: Live) -> None:
         assert set(threads.map(ask, range(20))) == {200}
 
 
-def test_guessing_is_slowed_down_and_the_right_user_is_not(live: Live) -> None:
+def test_guessing_is_slowed_down_and_the_right_user_is_not(unhurried: Live) -> None:
+    live = unhurried
     assert live.client.get("/trading/orders").status_code == 200
     with live.connect() as client:
         answers = [client.get("/trading/orders", auth=(USER, f"guess{n}")) for n in range(6)]
@@ -166,8 +181,12 @@ def test_a_key_that_cannot_be_is_a_422(shared: Live, fields: dict[str, Any]) -> 
 
 
 def test_too_many_requests_are_held_back_and_cancellations_are_not(
-    database: Callable[..., Database], seeded: Database, tmp_path: Path
+    database: Callable[..., Database],
+    seeded: Database,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(app, "Buckets", lambda rate, burst: Buckets(rate, burst, lambda: 0.0))
     made = database(template=seeded)
     with running(made, tmp_path, rate_per_second=1, rate_burst=2) as live:
         order_id = live.placed()
@@ -303,8 +322,9 @@ def test_failures_are_forgotten_after_a_quarter_of_an_hour_without_one() -> None
 
 
 def test_a_password_that_was_right_before_is_not_held_back_when_it_is_checked_again(
-    live: Live, monkeypatch: pytest.MonkeyPatch
+    unhurried: Live, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    live = unhurried
     monkeypatch.setattr(auth, "REMEMBER_SECONDS", 0.0)
     assert live.client.get("/trading/orders").status_code == 200
     with live.connect() as client:
@@ -340,7 +360,8 @@ def test_a_password_in_use_is_not_checked_again(monkeypatch: pytest.MonkeyPatch)
     assert len(checked) == 2
 
 
-def test_unknown_keys_are_slowed_down_and_valid_ones_from_there_are_not(live: Live) -> None:
+def test_unknown_keys_are_slowed_down_and_valid_ones_from_there_are_not(unhurried: Live) -> None:
+    live = unhurried
     with bearer(live, "read") as valid, live.connect() as client:
         statuses = []
         for number in range(auth.FREE_FAILURES_OF_ADDRESS + 1):

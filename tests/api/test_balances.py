@@ -8,7 +8,7 @@ from adapters.venues.port import VenueUnreachable
 from api.accounts import asking
 from domain.account import AddConnector
 from domain.portfolio import SilentVenue
-from tests.api.holding import NOON_US, Looks, looking, observe
+from tests.api.holding import NOON_US, Looks, await_worker, looking, observe
 from tests.api.live import Live
 from tests.api.perpetual import ACCOUNT
 from tests.questions.world import Venue, answering_beside, desks_of
@@ -101,12 +101,11 @@ def test_where_nobody_can_look_the_answer_is_no_empty_map(
 
 @pytest.mark.parametrize("path", ["state", "balances"])
 def test_a_refresh_of_the_portfolio_says_which_account_could_not_be_seen(
-    held: Live, path: str, monkeypatch: pytest.MonkeyPatch
+    held: Live, path: str
 ) -> None:
     observe(held, "second", NOON_US, PAPER)
     held.execute("account-second", AddConnector("second", "paper"), "add to second")
     held.project()
-    monkeypatch.setattr(asking, "TAKEN_SECONDS", 1.0)
     looks = Looks(held, {**PAPER, **BINANCE})
     with looking(looks, ACCOUNT):  # Nobody holds the other one.
         answer = held.client.post(f"/portfolio/{path}", json={"refresh": True})
@@ -144,6 +143,7 @@ def test_the_position_mode_is_the_venues(held: Live) -> None:
     held.execute(f"account-{ACCOUNT}", add, "add perpetual")
     held.project()
     with answering_beside(held.database, desks_of(ACCOUNT, binance_perpetual=Venue())):
+        await_worker(held)
         answer = held.client.get(f"/trading/{ACCOUNT}/binance_perpetual/position-mode")
     assert answer.json() == {
         "position_mode": "HEDGE",

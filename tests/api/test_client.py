@@ -84,19 +84,20 @@ def test_run_listens_says_so_and_stops_in_good_order(
     }
     process = subprocess.Popen([sys.executable, "-c", script, str(ready)], env=environment)
     try:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not ready.exists():
             assert process.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.01)
         assert ready.stat().st_mode & 0o777 == 0o600
         url = f"http://127.0.0.1:{ready.read_text()}"
-        assert httpx.get(url).headers.get("Server") is None
-        answer = httpx.post(f"{url}/trading/orders", json=dict(ORDER), auth=(USER, PASSWORD))
-        assert answer.status_code == 503  # the venue is away, and nobody knows its rules
-        retried = httpx.post(f"{url}/audit/parked/retry", json={}, auth=(USER, PASSWORD))
-        assert retried.json() == {"data": []}
+        assert httpx.get(url, timeout=30).headers.get("Server") is None
+        with httpx.Client(base_url=url, auth=(USER, PASSWORD), timeout=30) as client:
+            answer = client.post("/trading/orders", json=dict(ORDER))
+            assert answer.status_code == 503  # the venue is away, and nobody knows its rules
+            retried = client.post("/audit/parked/retry", json={})
+            assert retried.json() == {"data": []}
     finally:
         process.send_signal(signal.SIGTERM)
-        code = process.wait(20)
+        code = process.wait(60)
     assert code in (0, -signal.SIGTERM)

@@ -8,6 +8,7 @@ import pytest
 
 from adapters.settings import Settings
 from adapters.vault.vault import Vault
+from api import submitting
 from domain import credential
 from domain.credential import RecordCredentialAccepted
 from tests.api.live import Live, running
@@ -41,7 +42,10 @@ def live(database: Callable[..., Database], seeded: Database, tmp_path: Path) ->
         yield server
 
 
-def test_a_credential_is_sealed_checked_and_shown_by_its_fingerprint(live: Live) -> None:
+def test_a_credential_is_sealed_checked_and_shown_by_its_fingerprint(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(submitting, "SOON_SECONDS", 30.0)
     with venue(live, accepted):
         answer = add(live)
         assert answer.status_code == 201, answer.text

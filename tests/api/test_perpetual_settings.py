@@ -47,7 +47,7 @@ def asked(live: Live, path: str, body: Any, **headers: str) -> Iterator[list[htt
     answers: list[httpx.Response] = []
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         under_way = pool.submit(live.client.post, path, json=body, headers=headers)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while live.head() == before and not under_way.done():
             assert time.monotonic() < deadline, "the request came to nothing"
             time.sleep(0.01)

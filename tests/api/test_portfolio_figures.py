@@ -75,7 +75,7 @@ def test_while_sums_are_made_the_loop_serves_others(
 
     def waits(rows: Sequence[PortfolioRow], held: Sequence[Holding]) -> dict[str, Any]:
         begun.set()
-        assert going_on.wait(20)
+        assert going_on.wait(60)
         return accounts_distribution(rows, held)
 
     observe(live, "master_account", NOON_US, {"paper": {"EUR": ("1", "1")}})
@@ -83,9 +83,9 @@ def test_while_sums_are_made_the_loop_serves_others(
     monkeypatch.setattr(figures, "accounts_distribution", waits)
     with live.connect((USER, PASSWORD)) as other, ThreadPoolExecutor(1) as asking:
         slow = asking.submit(live.client.get, "/portfolio/accounts-distribution")
-        assert begun.wait(20)
+        assert begun.wait(60)
         try:
-            assert other.get("/accounts", timeout=10).status_code == 200
+            assert other.get("/accounts", timeout=30).status_code == 200
         finally:
             going_on.set()
         assert slow.result().json()["total_portfolio_value"] == 1

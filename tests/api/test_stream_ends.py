@@ -17,8 +17,9 @@ import pytest
 
 from api.audit import log_tail, stream
 from api.http import wire
-from tests.api.following import cut_listener, following
+from tests.api.following import cut_listener, following, listeners
 from tests.api.live import PASSWORD, USER, Live, running
+from tests.faults.processes import until
 from tests.postgres_fixture import Database
 
 pytestmark = pytest.mark.postgres
@@ -69,11 +70,9 @@ def test_followers_have_a_limit(
                 assert second.answer.status_code == 503
                 assert second.answer.json()["code"] == "too_many_followers"
                 assert int(second.answer.headers["Retry-After"]) > 0
-        answered = 503
-        while answered == 503:  # Until the server has seen that the first has left.
-            with following(live) as third:
-                answered = third.answer.status_code
-        assert answered == 200
+        until(lambda: live.deps.tail.followers == 0, "the server has seen that the first has left")
+        with following(live) as third:
+            assert third.answer.status_code == 200
 
 
 def test_one_key_leaves_half_of_the_places_to_others(
@@ -92,8 +91,7 @@ def test_one_key_leaves_half_of_the_places_to_others(
                     assert "2 of 3 places are key:" in third.answer.text
                 with following(live) as other:
                     assert other.answer.status_code == 200
-        while live.deps.tail.by_caller:
-            live.client.get("/health")
+        until(lambda: not live.deps.tail.by_caller, "all have left")
 
 
 def test_a_revoked_key_follows_no_longer(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,14 +121,13 @@ def test_a_key_that_may_not_read_may_not_follow(live: Live) -> None:
 def test_a_client_that_takes_nothing_is_cut_and_others_get_all(
     live: Live, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(stream, "SEND_SECONDS", 1.0)
+    monkeypatch.setattr(stream, "SEND_SECONDS", 5.0)  # The other one has to keep up with it.
     live.placed()
     start = live.head()
     with deaf(live.url, start) as client, following(live, after=start) as other:
         fill(live, 20_000)
         assert other.until(live.head()) == list(range(start + 1, live.head() + 1))
-        while live.deps.tail.followers > 1:
-            live.client.get("/health")
+        until(lambda: live.deps.tail.followers == 1, "the deaf one is cut")
         received = sum(map(len, iter(lambda: read(client), b"")))
     assert received < 20_000 * 500, "the rest was dropped"
     assert "was cut off at position" in caplog.text
@@ -143,6 +140,10 @@ def read(client: socket.socket) -> bytes:
         return client.recv(65536)
     except ConnectionResetError:
         return b""
+
+
+def waiting(transports: list[Any]) -> int:
+    return max(int(transport.get_write_buffer_size()) for transport in transports)
 
 
 def test_what_a_client_does_not_take_waits_in_the_log_and_not_in_memory(
@@ -162,8 +163,8 @@ def test_what_a_client_does_not_take_waits_in_the_log_and_not_in_memory(
     with deaf(live.url, start), following(live, after=start) as other:
         fill(live, 20_000)
         other.until(live.head())
-        waiting = max(t.get_write_buffer_size() for t in transports)
-        assert 0 < waiting < 500_000
+        until(lambda: waiting(transports) > 0, "the deaf one's share waits")
+        assert waiting(transports) < 500_000
         assert len(live.deps.tail._ring) == 100  # noqa: SLF001 - the one thing that grows
 
 
@@ -182,9 +183,7 @@ def test_nobody_listens_when_nobody_follows(live: Live) -> None:
     with following(live, after=0) as stream_:
         stream_.until(live.head())
         assert len(live.deps.tail._tasks) == 2  # noqa: SLF001 - that is the promise
-    while live.deps.tail.followers:
-        live.client.get("/health")
-    assert cut_listener(live) == 0
+    until(lambda: listeners(live) == 0, "nobody listens")
     assert live.deps.tail._tasks == []  # noqa: SLF001
     assert live.deps.tail._ring == []  # noqa: SLF001
 
@@ -206,8 +205,8 @@ def test_streams_do_not_hold_up_the_end_of_the_server(
     argv = [sys.executable, "-m", "aviary", "api", "--ready-file", str(ready)]
     with subprocess.Popen(argv, env=environment, stderr=subprocess.PIPE, text=True) as server:
         try:
-            while not ready.exists():
-                assert server.poll() is None
+            until(lambda: ready.exists() or server.poll() is not None, "the API listens", 60)
+            assert server.poll() is None
             url = f"http://127.0.0.1:{ready.read_text()}"
             live.placed()
             head = live.head()
@@ -228,7 +227,7 @@ def test_streams_do_not_hold_up_the_end_of_the_server(
                 thread = threading.Thread(target=end)
                 thread.start()
                 server.send_signal(sign)
-                _, said = server.communicate(timeout=15)  # Uvicorn itself would wait for 30 s.
+                _, said = server.communicate(timeout=25)  # Uvicorn itself would wait for 30 s.
                 thread.join()
                 assert ended.is_set()
         finally:

@@ -2,20 +2,23 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from adapters.postgres.embedded import EmbeddedPostgres, StopMode
 from api.audit import follower, log_tail
 from api.audit import stream as stream_route
+from api.reading import rows
 from benchmarks.place import place_request
 from commands.committer import Committer
 from tests.api.following import cut_listener, following
 from tests.api.live import PASSWORD, USER, Live, running
+from tests.faults.processes import until
 from tests.postgres_fixture import Database
 from workers.running.database import Dsns, migrate_for
 from workers.tools.seed import seed
@@ -158,18 +161,32 @@ def test_streams_outlive_the_store_s_absence(
 
 @pytest.mark.faults
 def test_a_replay_waits_for_the_store_and_goes_on(
-    fragile: tuple[EmbeddedPostgres, Live], monkeypatch: pytest.MonkeyPatch
+    fragile: tuple[EmbeddedPostgres, Live],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     server, live = fragile
     monkeypatch.setattr(stream_route, "HEARTBEAT_SECONDS", 0.5)
     monkeypatch.setattr(follower, "PAGE_EVENTS", 5)
-    asyncio.run(place(live.deps.committer, 4_000))
-    end = live.head()
+    asyncio.run(place(live.deps.committer, 800))
+    end, middle = live.head(), 500
+    is_there, is_away = threading.Event(), threading.Event()
+
+    async def held(pool: Any, query: str, values: Mapping[str, Any]) -> Any:
+        if values["after"] == middle and not is_there.is_set():
+            is_there.set()
+            await asyncio.to_thread(is_away.wait, SECONDS)
+        return await rows(pool, query, values)
+
+    monkeypatch.setattr(follower, "rows", held)
     with following(live, after=0) as stream:
         seen = stream.until(10)
+        assert is_there.wait(SECONDS)
         server.stop("immediate")
+        is_away.set()
+        until(lambda: "A follower waits for the store" in caplog.text, "the store is missed")
         seen += stream.wait_for_comment()
-        assert seen[-1] < end, "the store went away in the middle"
+        assert seen[-1] == middle, "the store went away in the middle"
         server.start()
         seen += stream.until(end)
     assert seen == list(range(1, end + 1))
