@@ -1,10 +1,11 @@
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
 
 import psycopg
 import pytest
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from adapters.lake.tables import TABLES
 from adapters.postgres.bootstrap import create_lake
@@ -28,6 +29,17 @@ class Desk(Struct, frozen=True):
 
     def ask(self, sql: str, **headers: str) -> Any:
         return self.live.client.post("/analytics/query", json={"sql": sql}, headers=headers)
+
+    @contextmanager
+    def allowing(self, seconds: float) -> Iterator[None]:
+        """Let queries take so long meanwhile."""
+        sandbox = self.live.deps.sandbox
+        bounds = sandbox.bounds
+        sandbox.bounds = structs.replace(bounds, seconds=seconds)
+        try:
+            yield
+        finally:
+            sandbox.bounds = bounds
 
 
 def trade(number: int) -> dict[str, Any]:
@@ -75,6 +87,6 @@ def log(database: Callable[..., Database]) -> Database:
 
 @pytest.fixture(scope="module")
 def desk(stocked: Lake, log: Database) -> Iterator[Desk]:
-    bounds = {"analytics_seconds": 3.0, "analytics_rows_max": 2000, "analytics_memory_mb": 128}
+    bounds = {"analytics_seconds": 15.0, "analytics_rows_max": 2000, "analytics_memory_mb": 128}
     with running(log, stocked.folder, **(stocked.changed | bounds)) as live:
         yield Desk(live, stocked)

@@ -1,6 +1,7 @@
 """Queries given up while their process starts leave nothing behind."""
 
 import asyncio
+import gc
 import os
 import threading
 from pathlib import Path
@@ -42,6 +43,7 @@ def test_one_given_up_at_any_moment_of_its_start_leaves_nothing(place: Place) ->
         opened = Sandbox(place)
         await opened.run("select 1", JSON)
         await opened.close()
+        gc.collect()  # What earlier tests left is not closed in between.
         before, others = descriptors(), len(processes())
         for seconds in (0, 0, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.3):
             await give_up(opened, seconds)
@@ -59,7 +61,7 @@ def test_one_given_up_while_its_folder_is_made_leaves_no_folder(
     goes_on = threading.Event()
 
     def slow(parent: Path, prefix: str) -> OwnFolder:
-        goes_on.wait(20)
+        goes_on.wait(60)
         return OwnFolder(parent, prefix)
 
     monkeypatch.setattr(sandbox, "OwnFolder", slow)
