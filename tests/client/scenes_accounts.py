@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from tests.client.shapes import MESSAGE, RULE, Map, check
-from tests.client.stand import Ground, Play
+from tests.client.stand import Ground, Play, listed
 
 
 @asynccontextmanager
@@ -20,15 +20,15 @@ async def own_account(at: Play, name: str) -> AsyncIterator[Ground]:
 
 
 async def list_accounts(at: Play) -> None:
-    listed = await at.client.accounts.list_accounts()
-    check(listed, [str])
-    assert at.ground.account in listed
+    names = await at.client.accounts.list_accounts()
+    check(names, [str])
+    assert at.ground.account in names
 
 
 async def add_account(at: Play) -> None:
     name = f"added_{at.ground.connector}"
     check(await at.client.accounts.add_account(name), MESSAGE)
-    assert name in await at.client.accounts.list_accounts()
+    await listed(at.client.accounts.list_accounts, name=name, is_so=True)
     await at.client.accounts.delete_account(name)
 
 
@@ -36,13 +36,13 @@ async def delete_account(at: Play) -> None:
     name = f"deleted_{at.ground.connector}"
     await at.client.accounts.add_account(name)
     check(await at.client.accounts.delete_account(name), MESSAGE)
-    assert name not in await at.client.accounts.list_accounts()
+    await listed(at.client.accounts.list_accounts, name=name, is_so=False)
 
 
 async def list_account_credentials(at: Play) -> None:
-    listed = await at.client.accounts.list_account_credentials(at.ground.account)
-    check(listed, [str])
-    assert at.ground.connector in listed
+    names = await at.client.accounts.list_account_credentials(at.ground.account)
+    check(names, [str])
+    assert at.ground.connector in names
 
 
 async def add_credential(at: Play) -> None:
@@ -52,8 +52,11 @@ async def add_credential(at: Play) -> None:
             fields = await asyncio.to_thread(at.stand.credential, own)
             added = await accounts.add_credential(own.account, own.connector, fields)
             check(added, MESSAGE)
-            listed = await accounts.list_account_credentials(own.account)
-            assert listed == [own.connector]
+            await listed(
+                lambda: accounts.list_account_credentials(own.account),
+                name=own.connector,
+                is_so=True,
+            )
 
 
 async def delete_credential(at: Play) -> None:
@@ -63,13 +66,17 @@ async def delete_credential(at: Play) -> None:
         await accounts.add_credential(own.account, own.connector, fields)
         for _ in range(2):  # Deleting what is not there is no error.
             check(await accounts.delete_credential(own.account, own.connector), MESSAGE)
-            assert await accounts.list_account_credentials(own.account) == []
+            await listed(
+                lambda: accounts.list_account_credentials(own.account),
+                name=own.connector,
+                is_so=False,
+            )
 
 
 async def list_connectors(at: Play) -> None:
-    listed = await at.client.connectors.list_connectors()
-    check(listed, [str])
-    assert at.ground.connector in listed
+    names = await at.client.connectors.list_connectors()
+    check(names, [str])
+    assert at.ground.connector in names
 
 
 async def get_config_map(at: Play) -> None:

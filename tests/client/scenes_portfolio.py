@@ -7,7 +7,7 @@ import pytest
 
 from tests.client.scenes_trading import refused
 from tests.client.shapes import Iso, Map, Number, check
-from tests.client.stand import Play
+from tests.client.stand import Play, answered
 
 TOKEN = {"token": str, "units": Number, "price": (Number, None), "available_units": Number}
 STATE = Map(Map([TOKEN]))
@@ -74,7 +74,9 @@ SUMMARY = {
 async def seen(at: Play) -> list[dict[str, Any]]:
     """The connector's tokens, once a snapshot of now is taken."""
     portfolio, ground = at.client.portfolio, at.ground
-    state = await portfolio.get_state([ground.account], [ground.connector], refresh=True)
+    state = await answered(
+        lambda: portfolio.get_state([ground.account], [ground.connector], refresh=True)
+    )
     check(state, STATE)
     assert list(state) == [ground.account]
     assert list(state[ground.account]) == [ground.connector]

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
+from aiohttp import ClientResponseError
 from hummingbot_api_client import HummingbotAPIClient
 
 from tests.doubles.binance_process import BinanceProcess
@@ -16,9 +17,10 @@ from tests.faults.processes import Process, free_port, until
 from tests.postgres_fixture import Database
 
 USER, PASSWORD = "tester", "correct horse"
-_START_SECONDS = 60.0
+_START_SECONDS = 120.0
+_SCENE_SECONDS = 180.0
 CLIENTS_OWN_WARNINGS = ("BasicAuth is deprecated", "The 'auth' parameter is deprecated")
-_WAIT_SECONDS = 30.0
+_WAIT_SECONDS = 60.0
 _POLL_SECONDS = 0.05
 
 
@@ -80,11 +82,11 @@ class Stand:
             yield client
 
     def play(self, scene: Callable[[Any], Awaitable[None]]) -> None:
-        """Run a scene with a client of its own, for a minute at most."""
+        """Run a scene with a client of its own, for some minutes at most."""
 
         async def with_client() -> None:
             async with self.client() as client:
-                await asyncio.wait_for(scene(client), 60)
+                await asyncio.wait_for(scene(client), _SCENE_SECONDS)
 
         with warnings.catch_warnings():
             for text in CLIENTS_OWN_WARNINGS:
@@ -125,7 +127,7 @@ class Stand:
         code = self.process.poll()
         assert code is None, f"ended with {code}: {self.process.log.read_text()[-3_000:]}"
         try:
-            with urlopen(f"{self.url}/ready", timeout=5) as answer:  # noqa: S310 - loopback
+            with urlopen(f"{self.url}/ready", timeout=30) as answer:  # noqa: S310 - loopback
                 return bool(answer.status == 200)
         except HTTPError as error:
             error.close()
@@ -154,6 +156,25 @@ async def eventually(
         if holds(answer):
             return answer
         assert asyncio.get_running_loop().time() < deadline, f"{what}: not yet, but {answer!r}"
+        await asyncio.sleep(_POLL_SECONDS)
+
+
+async def listed(ask: Callable[[], Awaitable[list[str]]], *, is_so: bool, name: str) -> None:
+    """Until the list has the name, or has it no more: what was changed is in it 2 s later at most
+    where the machine is not too busy.
+    """
+    await eventually(ask, lambda names: (name in names) is is_so, f"{name} is listed: {is_so}")
+
+
+async def answered(ask: Callable[[], Awaitable[Any]]) -> Any:
+    """The answer to what only a worker can tell; one that is busy is asked again, as it says."""
+    deadline = asyncio.get_running_loop().time() + _WAIT_SECONDS
+    while True:
+        try:
+            return await ask()
+        except ClientResponseError as error:
+            if error.status != 503 or asyncio.get_running_loop().time() > deadline:
+                raise
         await asyncio.sleep(_POLL_SECONDS)
 
 

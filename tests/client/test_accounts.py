@@ -7,7 +7,7 @@ import pytest
 from aiohttp import ClientResponseError
 
 from tests.client.shapes import MESSAGE, check
-from tests.client.stand import GROUNDS, Ground, Stand
+from tests.client.stand import GROUNDS, Ground, Stand, listed
 
 pytestmark = pytest.mark.postgres
 
@@ -47,10 +47,18 @@ def test_a_credential_comes_replaces_and_goes(stand: Stand, ground: Ground) -> N
             fields = await asyncio.to_thread(stand.credential, own)
             added = await accounts.add_credential(own.account, own.connector, fields)
             check(added, MESSAGE)
-            assert await accounts.list_account_credentials(own.account) == [own.connector]
+            await listed(
+                lambda: accounts.list_account_credentials(own.account),
+                name=own.connector,
+                is_so=True,
+            )
         for _ in range(2):  # Deleting what is not there is no error.
             check(await accounts.delete_credential(own.account, own.connector), MESSAGE)
-            assert await accounts.list_account_credentials(own.account) == []
+            await listed(
+                lambda: accounts.list_account_credentials(own.account),
+                name=own.connector,
+                is_so=False,
+            )
         check(await accounts.delete_account(own.account), MESSAGE)
 
     stand.play(scene)
@@ -72,7 +80,9 @@ def test_a_credential_that_the_venue_refuses_leaves_the_old_one(
             await accounts.add_credential(own.account, connector, wrong)
         assert refused.value.status == 400
         assert "0" * 64 not in refused.value.message
-        assert await accounts.list_account_credentials(own.account) == [connector]
+        await listed(
+            lambda: accounts.list_account_credentials(own.account), name=connector, is_so=True
+        )
 
     stand.play(scene)
 
