@@ -58,7 +58,14 @@ class Stage:
 
 
 async def told(socket: Socket) -> dict[str, Any]:
-    message: dict[str, Any] = json.loads(await socket.receive_str(timeout=10))
+    message: dict[str, Any] = json.loads(await socket.receive_str(timeout=60))
+    return message
+
+
+async def replied(socket: Socket) -> dict[str, Any]:
+    """The answer to what was asked; events that come of themselves are passed over."""
+    while "e" in (message := await told(socket)):
+        pass
     return message
 
 
@@ -74,6 +81,6 @@ async def reports(socket: Socket, count: int) -> list[tuple[str, str, str]]:
 
 def play(scene: Callable[[], Awaitable[None]]) -> None:
     async def bounded() -> None:
-        await asyncio.wait_for(scene(), 30)
+        await asyncio.wait_for(scene(), 120)
 
     asyncio.run(bounded())

@@ -83,7 +83,7 @@ def test_a_delayed_answer_comes_after_the_deed(
     with RawClient(binance_double.url, *binance_double.new_account(account)) as other:
         waiting = threading.Thread(target=place, args=(other, "slow"), daemon=True)
         waiting.start()
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while not binance_double.control("ledger", account=account)["orders"]:
             assert time.monotonic() < deadline
         assert spot.order("slow")["status"] == "NEW"
@@ -95,7 +95,7 @@ def test_a_hanging_answer_never_comes(
 ) -> None:
     binance_double.faults(account, {"kind": "hang_ack"})
     with pytest.raises(httpx.ReadTimeout):
-        spot.send("POST", "order", spot.sign(_order("hung")), timeout=0.3)
+        spot.send("POST", "order", spot.sign(_order("hung")), timeout=3.0)
     assert spot.order("hung")["status"] == "NEW"
 
 
@@ -181,7 +181,7 @@ def test_it_goes_down_by_itself_at_an_order_and_comes_back(
     binance_double.faults(account, {"kind": "down", "after": 1, "seconds": 0.3})
     spot.placed("first")
     assert place(spot, "second") is None
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while place(spot, "third") is None:
         assert time.monotonic() < deadline
     gone = spot.call("GET", "order", symbol="BTCUSDT", origClientOrderId="second")

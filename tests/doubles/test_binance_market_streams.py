@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.doubles.binance_stage import Stage, play, told
+from tests.doubles.binance_stage import Stage, play, replied, told
 
 
 @pytest.mark.parametrize(("market", "path"), [("spot", "/ws"), ("futures", "/public/ws")])
@@ -74,9 +74,9 @@ def test_tickers_candles_and_marks_come_by_themselves(stage: Stage) -> None:
             seen = {(await told(socket))["e"] for _ in wanted}
             assert seen == {"24hrTicker", "kline", "markPriceUpdate"}
             await socket.send_json({"method": "LIST_SUBSCRIPTIONS", "id": 8})
-            assert sorted(wanted) == (await told(socket))["result"]
+            assert sorted(wanted) == (await replied(socket))["result"]
             await socket.send_json({"method": "UNSUBSCRIBE", "params": wanted, "id": 9})
-            assert await told(socket) == {"result": None, "id": 9}
+            assert await replied(socket) == {"result": None, "id": 9}
             await socket.send_json({"method": "SING", "id": 10})
             assert (await told(socket))["error"]["code"] == 2
             await socket.send_str("{")

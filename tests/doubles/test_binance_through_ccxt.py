@@ -42,7 +42,7 @@ async def client(exchange: BinanceProcess, account: str, market: str) -> AsyncIt
 def play(exchange: BinanceProcess, account: str, market: str, scene: Scene) -> None:
     async def bounded() -> None:
         async with client(exchange, account, market) as made:
-            await asyncio.wait_for(scene(made, MARKETS[market][2]), 30)
+            await asyncio.wait_for(scene(made, MARKETS[market][2]), 120)
 
     asyncio.run(bounded())
 
