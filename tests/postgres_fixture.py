@@ -17,7 +17,7 @@ from adapters.postgres.bootstrap import create_database
 from adapters.postgres.embedded import EmbeddedPostgres
 
 _numbers = itertools.count(1)
-_CLOSING_SECONDS = 5.0
+_CLOSING_SECONDS = 30.0
 # Tests kill processes, never the machine: without flushes they are faster and lose nothing.
 _SETTINGS = {"fsync": "off", "full_page_writes": "off"}
 

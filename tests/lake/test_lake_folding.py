@@ -5,7 +5,7 @@ from contextlib import ExitStack, closing
 
 import psycopg
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.lake.attach import attach
@@ -125,9 +125,7 @@ def test_a_figure_that_is_too_fine_is_told_as_text(database: Database, lake: Lak
 random_commands = st.lists(st.tuples(st.sampled_from(ORDERS), order_commands), max_size=25)
 
 
-@settings(
-    max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=5)
 @given(random_commands, st.integers(1, 9))
 def test_whatever_happened_in_whatever_batches_it_equals_the_read_models_and_a_rebuild(
     shared: Database,

@@ -154,7 +154,7 @@ def test_adding_does_not_wait_for_a_batch(database: Database, lake: Lake) -> Non
 
         adding = threading.Thread(target=add)
         adding.start()
-        assert done.wait(10)
+        assert done.wait(60)
         adding.join()
         writer.connection.execute("rollback")
         while batches.step():

@@ -80,8 +80,11 @@ def _is_made(store: Store) -> bool:
     try:
         where = {"LocationConstraint": REGION}
         store.client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration=where)
-    except botocore.exceptions.EndpointConnectionError:
+    except (botocore.exceptions.ConnectionError, botocore.exceptions.HTTPClientError):
         return False
+    except botocore.exceptions.ClientError as error:
+        if error.response["Error"]["Code"] != "BucketAlreadyOwnedByYou":  # An answer was lost.
+            raise
     return True
 
 

@@ -10,6 +10,7 @@ import pytest
 from msgspec import structs
 
 from adapters.venues.port import Ticker
+from api import status
 from domain.account import AddConnector, OpenAccount
 from domain.order_messages import RecordFill, Side
 from projections import PROJECTIONS, pnl
@@ -254,6 +255,7 @@ def test_a_model_that_has_halted_is_refused_with_the_reason_and_nothing_else_is(
             raise ZeroDivisionError("no such figure")
         return pnl.evolve(row, fact, key)
 
+    monkeypatch.setattr(status, "READY_SECONDS", 30.0)
     healthy = trade(live, "BUY", "1", "100")
     poisoned = structs.replace(pnl.PROJECTION, evolve=fails)
     projections = tuple(poisoned if p.name == "pnl" else p for p in PROJECTIONS)

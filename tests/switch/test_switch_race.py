@@ -1,5 +1,6 @@
 """Orders placed by many threads and two processes while the switch goes on and off."""
 
+import itertools
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -26,14 +27,22 @@ def two(opened: Opened) -> Iterator[tuple[Committer, Committer]]:
 
 
 def place_all(
-    committers: tuple[Committer, Committer], codes: list[str | None], is_busy: threading.Event
+    committers: tuple[Committer, Committer],
+    codes: list[str | None],
+    is_busy: threading.Event,
+    is_enough: threading.Event,
 ) -> None:
+    """Each thread places `ORDERS`, and goes on until the last one was begun after `is_enough`."""
+
     def run(thread: int) -> None:
-        for number in range(ORDERS):
+        for number in itertools.count(1):
+            is_last = number >= ORDERS and is_enough.is_set()
             outcome = committers[thread % 2].execute(placing(f"av{thread}x{number}"))
             codes.append(outcome.receipt.code)
             if len(codes) > THREADS * ORDERS // 4:
                 is_busy.set()
+            if is_last:
+                return
 
     threads = [threading.Thread(target=run, args=(thread,)) for thread in range(THREADS)]
     for thread in threads:
@@ -45,17 +54,20 @@ def place_all(
 @pytest.mark.parametrize("scope", ["*", "main"])
 def test_nothing_is_placed_after_the_switch(opened: Opened, scope: str) -> None:
     codes: list[str | None] = []
-    is_busy = threading.Event()
+    is_busy, is_engaged = threading.Event(), threading.Event()
     with two(opened) as committers:
 
         def turn() -> None:
-            assert is_busy.wait(60)
-            stream = f"switch-{scope}"
-            committers[0].execute(request_for(stream, EngageSwitch(scope, ""), "engage"))
+            try:
+                assert is_busy.wait(60)
+                stream = f"switch-{scope}"
+                committers[0].execute(request_for(stream, EngageSwitch(scope, ""), "engage"))
+            finally:
+                is_engaged.set()
 
         switch = threading.Thread(target=turn)
         switch.start()
-        place_all(committers, codes, is_busy)
+        place_all(committers, codes, is_busy, is_engaged)
         switch.join()
         lifted = committers[1].execute(
             request_for(f"switch-{scope}", LiftSwitch(scope, ""), "lift")
@@ -73,7 +85,9 @@ def test_not_one_order_too_many_is_open(opened: Opened) -> None:
     with two(opened) as committers:
         asked = SetLimits("main", open_orders=100)
         committers[0].execute(request_for("limits-main", asked, "limits"))
-        place_all(committers, codes, threading.Event())
+        is_enough = threading.Event()
+        is_enough.set()
+        place_all(committers, codes, threading.Event(), is_enough)
     placed = [event for event in check_log(opened.store) if event.tag == "order.placed.v1"]
     assert len(placed) == 100
     assert codes.count("open_orders_limit") == THREADS * ORDERS - 100
