@@ -235,7 +235,8 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
         yield Kafka(given)
         return
     folder = tmp_path_factory.mktemp("kafka")
-    broker = _or_skip(lambda: Broker(folder))
+    # It is never killed, so it may be slow to say that it lives without losing what it leads.
+    broker = _or_skip(lambda: Broker(folder, {"broker.session.timeout.ms": "30000"}))
     try:
         yield Kafka(broker.start().bootstrap)
     finally:

@@ -12,7 +12,7 @@ from tests.kafka_broker import Broker, Kafka
 
 pytestmark = pytest.mark.kafka
 
-SECONDS = 30
+SECONDS = 60
 
 
 def make_topic(bootstrap: str) -> str:

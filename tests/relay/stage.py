@@ -69,7 +69,7 @@ class Stage:
         """How far the relay says it is."""
         return int(self._value("select coalesce(max(position), 0) from relays"))
 
-    def await_position(self, position: int, seconds: float = 60.0) -> None:
+    def await_position(self, position: int, seconds: float = 120.0) -> None:
         until(lambda: self.position() >= position, f"the relay at {position}", seconds)
 
     def rows(self) -> list[Row]:

@@ -13,7 +13,6 @@ from adapters.kafka.producer import Placed, Producer, ProducerLimits
 from adapters.kafka.records import Record
 from adapters.kafka.topics import CannotPublish, partition_of
 from adapters.postgres.relays import Reached
-from tests.faults.processes import until
 from tests.kafka_broker import Broker
 from tests.relay.stage import PARTITIONS, Stage, check
 from workers.relaying.offsets import Interleaved, settle
@@ -40,7 +39,8 @@ def publish_anew(stage: Stage, head: int) -> None:
     stage.prefix += "-anew"
     stage.environment["AVIARY_KAFKA_TOPIC_PREFIX"] = stage.prefix
     stage.relay(quick=True).start()
-    until(lambda: sum(map(len, stage.published().values())) >= head, "everything anew")
+    stage.await_position(head)
+    assert sum(map(len, stage.published().values())) >= head
     check(stage)
 
 
