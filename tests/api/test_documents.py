@@ -20,7 +20,9 @@ from schemathesis.specs.openapi.checks import (
     unsupported_method,
 )
 
+from api import reading, status
 from tests.api.live import PASSWORD, USER, Live
+from tests.faults.processes import until
 from workers.projecting.following import follow
 from workers.running.pulse import Pulse
 from workers.running.threads import Stop
@@ -40,11 +42,16 @@ NEEDS_THE_LAKE = ("/analytics/", "/portfolio/performance")
 
 
 @pytest.mark.parametrize("mode", list(GenerationMode))
-def test_every_answer_is_as_the_document_says(shared: Live, mode: GenerationMode) -> None:
+def test_every_answer_is_as_the_document_says(
+    shared: Live, mode: GenerationMode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(status, "READY_SECONDS", 30.0)  # A slow look or read is a documented 503.
+    monkeypatch.setattr(reading, "POOL_WAIT_SECONDS", 30.0)
     if not shared.sql("select 1 from workers where name = 'projector'"):
         shared.beat("dispatcher", "projector", "scheduler", seconds=3600)
     document = schemathesis.openapi.from_url(f"{shared.url}/openapi.json")
     with projecting(shared):
+        until(lambda: shared.client.get("/ready").status_code == 200, "it is ready")
         for found in document.get_all_operations():
             operation = found.ok()  # type: ignore[union-attr]  # an Err fails here
             has_input = any(operation.iter_parameters()) or operation.body

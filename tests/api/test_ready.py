@@ -10,6 +10,7 @@ import pytest
 from tests.api.live import Live, running
 from tests.faults.processes import until
 from tests.postgres_fixture import Database
+from tests.tls import TLS
 
 pytestmark = pytest.mark.postgres
 OWN = {"store": "ok", "migrations": "ok", "notifications": "ok", "master_key": "ok"}
@@ -22,7 +23,7 @@ def asked(live: Live, status: int, path: str = "/ready", **checks: object) -> An
     answers: list[httpx.Response] = []
 
     def is_so() -> bool:
-        answer = httpx.get(f"{live.url}{path}", timeout=30)
+        answer = httpx.get(f"{live.url}{path}", timeout=30, verify=TLS)
         answers.append(answer)
         said = answer.json()["checks"]
         return answer.status_code == status and all(

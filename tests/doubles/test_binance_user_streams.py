@@ -97,7 +97,7 @@ def test_a_cut_stream_ends_and_another_may_be_opened(stage: Stage) -> None:
     async def scene() -> None:
         async with stage.user_stream() as socket:
             assert await stage.control("cut", account=stage.account) == {"cut": 1}
-            ended = await socket.receive(timeout=10)
+            ended = await socket.receive(timeout=60)
             assert ended.type in {aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR}
         async with stage.user_stream() as socket:
             await stage.place("after")
