@@ -13,9 +13,9 @@ from tests.faults.world import World
 
 CLIENTS = 6
 UNITS = 60
-TAIL_MAX = 1000
+TAIL_MAX = 4000
 TAIL_PAUSE_SECONDS = 0.05
-BURST_SECONDS = 90.0
+BURST_SECONDS = 180.0
 
 
 class Burst:

@@ -26,7 +26,7 @@ from workers.projecting.rebuild import rebuild
 from workers.tools import history
 from workers.tools.checking import verify_database
 
-SETTLE_SECONDS = 45.0
+SETTLE_SECONDS = 60.0
 
 
 def read_log(dsn: str) -> list[Recorded]:

@@ -23,6 +23,8 @@ from tests.postgres_fixture import Database
 pytestmark = [pytest.mark.faults, pytest.mark.postgres]
 SYMBOL = "BTCUSDT"
 CANCELS = "DELETE /*/order"
+TOO_LATE = "-1021"
+"""Under load a request may come after its window's end and be made anew."""
 
 
 class Scene(Struct):
@@ -60,7 +62,7 @@ class Scene(Struct):
             states = fold_orders(read_log(self.world.database.app_dsn))
             return differences({name: states[name] for name in orders}, self.world.ledger())
 
-        until(lambda: not disagree(), f"{orders} settle", 45.0)
+        until(lambda: not disagree(), f"{orders} settle")
         accepted = self.world.ledger().accepted()
         assert all(accepted[name] <= 1 for name in orders)
         return [self.state(name) for name in orders]
@@ -101,32 +103,35 @@ def scene(shared: Scene) -> Iterator[Scene]:
 @pytest.mark.parametrize("kind", ["lose_ack", "hang_ack", "unavailable_after"])
 def test_an_order_whose_answer_is_lost_is_found_and_not_sent_again(scene: Scene, kind: str) -> None:
     rests, fills = resting(f"{kind}-rests", BINANCE), scene.buys(f"{kind}-fills")
-    scene.world.faults(*({"kind": kind, "client_order_id": one.order} for one in (rests, fills)))
+    rule = {"kind": kind, "times": None}
+    scene.world.faults(*(rule | {"client_order_id": one.order} for one in (rests, fills)))
     first, second = scene.settled(scene.place(rests), scene.place(fills))
     assert (first.status, second.status) == ("open", "filled")
-    # Under load a request may come too late for its window and be made anew; never after an answer.
     for order in (rests.order, fills.order):
         assert scene.requests(order)[-1] == "accepted"
-        assert set(scene.requests(order)[:-1]) <= {"-1021"}
+        assert set(scene.requests(order)[:-1]) <= {TOO_LATE}
 
 
 def test_an_order_that_lookups_do_not_show_yet_is_not_sent_again(scene: Scene) -> None:
     place = scene.buys("slow-lookup")
     about = {"client_order_id": place.order}
     scene.world.faults(
-        {"kind": "lose_ack"} | about,
+        {"kind": "lose_ack", "times": None} | about,
         {"kind": "lookup_lag", "seconds": SEND_WINDOW_SECONDS, "times": None} | about,
         {"kind": "lose_message", "times": None} | about,
     )
     (state,) = scene.settled(scene.place(place))
-    assert (state.status, state.attempt) == ("filled", 1)
+    assert state.status == "filled"
+    assert scene.requests(place.order)[-1] == "accepted"
+    assert set(scene.requests(place.order)[:-1]) <= {TOO_LATE}
 
 
 def test_what_never_arrived_is_sent_again_once_that_is_certain(scene: Scene) -> None:
     place = scene.buys("unavailable-before")
     scene.world.faults({"kind": "unavailable_before", "client_order_id": place.order})
     (state,) = scene.settled(scene.place(place))
-    assert (state.status, state.attempt) == ("filled", 2)
+    assert state.status == "filled"
+    assert state.attempt >= 2
     assert scene.requests(place.order)[-1] == "accepted"
 
 
@@ -135,8 +140,10 @@ def test_a_request_held_in_the_network_dies_by_its_own_window(scene: Scene) -> N
     late = SEND_WINDOW_SECONDS + 1.0
     scene.world.faults({"kind": "hold", "seconds": late, "client_order_id": place.order})
     (state,) = scene.settled(scene.place(place))
-    assert (state.status, state.attempt) == ("filled", 2)
-    assert scene.requests(place.order) == ["-1021", "accepted"]
+    assert state.status == "filled"
+    assert state.attempt >= 2
+    *before, last = scene.requests(place.order)
+    assert (set(before), last) == ({TOO_LATE}, "accepted")
 
 
 def test_an_exchange_that_wants_fewer_requests_gets_the_order_later(scene: Scene) -> None:
@@ -154,7 +161,7 @@ def test_a_rejection_is_final_and_carries_the_exchanges_words(scene: Scene) -> N
     scene.world.faults(rule | {"client_order_id": place.order})
     (state,) = scene.settled(scene.place(place))
     assert state.status == "rejected"
-    assert len(scene.requests(place.order)) == 1
+    assert len([each for each in scene.requests(place.order) if each != TOO_LATE]) == 1
 
 
 def test_fills_told_often_out_of_order_or_not_at_all_count_once_each(scene: Scene) -> None:
@@ -220,9 +227,9 @@ def test_while_the_exchange_is_away_orders_wait(scene: Scene) -> None:
 
 def test_an_exchange_killed_before_its_answer_leaves_no_order_in_doubt(scene: Scene) -> None:
     placed, never = resting("killed-after", BINANCE), resting("killed-before", BINANCE)
-    scene.world.faults({"kind": "hang_ack", "client_order_id": placed.order})
+    scene.world.faults({"kind": "hang_ack", "client_order_id": placed.order, "times": None})
     scene.place(placed)
-    until(lambda: scene.requests(placed.order), "the exchange has the order")
+    until(lambda: "accepted" in scene.requests(placed.order), "the exchange has the order")
     scene.world.exchange.kill()
     scene.place(never)
     until(lambda: scene.state(never.order).status == "unknown", "its outcome is unknown")

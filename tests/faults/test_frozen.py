@@ -1,7 +1,9 @@
 """Processes that stop in the middle of a step and wake up late: zombies change nothing."""
 
 import concurrent.futures
+import itertools
 import random
+import threading
 import time
 
 import pytest
@@ -22,6 +24,18 @@ SENDING_CUT_SECONDS = 4.0
 """Of a session that waits for the rest of what a frozen writer was sending."""
 
 
+def _longest_wait(sender: Insistent, is_over: threading.Event) -> float:
+    """Send one order after the other; answers how long one of them waited at most."""
+    longest = 0.0
+    for number in itertools.count():
+        if is_over.wait(0.02):
+            return longest
+        started = time.monotonic()
+        sender.send(Place(f"meanwhile-{number}"))
+        longest = max(longest, time.monotonic() - started)
+    raise AssertionError
+
+
 @pytest.mark.parametrize(
     ("door", "point"),
     [("writer", "after-lock"), ("writer", "after-receipt"), ("api", "before-commit")],
@@ -37,12 +51,17 @@ def test_a_writer_frozen_under_the_lock_stops_others_briefly_and_has_one_outcome
     for number in range(2):
         first.send(Place(f"before-{number}"))
         second.send(Place(f"other-{number}"))
+    is_over = threading.Event()
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        # From before it freezes: when exactly it did is seen too late on a busy machine.
+        waiting = pool.submit(_longest_wait, second, is_over)
         lost = [pool.submit(first.send, Place(f"frozen-{number}")) for number in range(3)]
-        until(lambda: frozen.is_frozen, "the writer freezes")
-        started = time.monotonic()
-        second.send(Place("meanwhile"))
-        took = time.monotonic() - started
+        try:
+            until(lambda: frozen.is_frozen, "the writer freezes")
+            second.send(Place("afterwards"))
+        finally:
+            is_over.set()
+        took = waiting.result()
         second.send(Place("frozen-0"))  # Its client has given up waiting and asks elsewhere.
         frozen.thaw()
         answers = [answer.result() for answer in lost]
@@ -117,19 +136,20 @@ def test_a_request_held_in_the_network_arrives_too_late_to_count(scene: World) -
         sender.send(held)
         until(lambda: line.held, "the order is on its way")
         settle(scene)
+        before = len(_requests(scene))
         line.released.set()
         late = ("place", held.order, "request_expired")
         until(
-            lambda: late in _requests(scene),
+            lambda: late in _requests(scene)[before:],
             "the venue sees the late request",
         )
         judge(scene, sender)
-    assert fold_orders(read_log(scene.database.app_dsn))[held.order].attempt == 2
+    assert fold_orders(read_log(scene.database.app_dsn))[held.order].attempt >= 2
 
 
 def test_a_request_that_may_still_arrive_is_not_sent_again(scene: World) -> None:
     wanted = market("late-but-valid")
-    window_seconds = 3.0
+    window_seconds, kept_seconds = 20.0, 2.0
 
     def rule(chunk: bytes) -> Verdict:
         return "detach" if b'"quantity"' in chunk and not line.held else "pass"
@@ -144,7 +164,7 @@ def test_a_request_that_may_still_arrive_is_not_sent_again(scene: World) -> None
         sender = Insistent(scene.client("writer"))
         sender.send(wanted)
         until(lambda: line.held, "the order is on its way and its sender hears nothing")
-        time.sleep(window_seconds / 2)  # The fault itself: the network keeps it for so long.
+        time.sleep(kept_seconds)  # The fault itself: the network keeps it for so long.
         assert _requests(scene) == []
         line.released.set()
         judge(scene, sender)

@@ -1,5 +1,6 @@
 """A kill switch in the middle of a burst, with the workers killed while they cancel."""
 
+import itertools
 import threading
 from http import HTTPStatus
 
@@ -13,31 +14,42 @@ from tests.faults.world import World
 
 pytestmark = [pytest.mark.faults, pytest.mark.postgres]
 
-CLIENTS, ORDERS = 4, 20
+CLIENTS, ORDERS, REFUSALS = 4, 40, 5
 
 
 def test_after_the_switch_nothing_is_placed_and_all_is_cancelled(scene: World) -> None:
     worker = scene.worker().start()
     scene.door("api").start()
     client = HttpClient(scene.door_port)
-    Insistent(client).send(resting("first"))  # From here on the venue's rules are known.
+    sender = Insistent(client)
+    sender.send(resting("first"))  # From here on the venue's rules are known.
     answers: list[Answer] = []
-    is_busy = threading.Event()
+    is_busy, is_over = threading.Event(), threading.Event()
 
     def place(number: int) -> None:
-        for count in range(ORDERS):
-            answers.append(client.send(resting(f"order-{number}-{count}")))
-            if len(answers) > CLIENTS * ORDERS // 2:
+        """Until some have been refused, however late the switch comes."""
+        refused = 0
+        for count in itertools.count():
+            if refused == REFUSALS or is_over.is_set():
+                return
+            answers.append(sender.send(resting(f"order-{number}-{count}")))
+            refused += not answers[-1].is_accepted
+            if len(answers) > ORDERS:
                 is_busy.set()
 
     threads = [threading.Thread(target=place, args=(number,)) for number in range(CLIENTS)]
     for thread in threads:
         thread.start()
-    assert is_busy.wait(60)
-    assert client.call("POST", "/trading/kill-switch", {"reason": "trial"}).status == HTTPStatus.OK
-    worker.kill()
-    for thread in threads:
-        thread.join()
+    try:
+        assert is_busy.wait(60)
+        engaged = client.call("POST", "/trading/kill-switch", {"reason": "trial"})
+        assert engaged.status == HTTPStatus.OK
+        worker.kill()
+        until(lambda: not any(thread.is_alive() for thread in threads), "all have been refused")
+    finally:
+        is_over.set()
+        for thread in threads:
+            thread.join()
     worker.revive()
 
     def nothing_is_live() -> bool:

@@ -3,6 +3,7 @@
 Over Binance's futures wire; each scenario has an account of its own at the exchange.
 """
 
+import itertools
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -50,14 +51,17 @@ class Stage:
         answer = self.post(f"/accounts/add-credential/{ACCOUNT}/{CONNECTOR}", fields)
         assert (answer.status_code, answer.json()["status"]) == (201, "accepted"), answer.text
 
-    def post(self, path: str, body: Any) -> httpx.Response:
-        """Until the API listens; then once."""
+    def post(self, path: str, body: Any, **more: str) -> httpx.Response:
+        """Until the API listens; then once. An outcome may take until workers have started."""
         found: list[httpx.Response] = []
 
         def is_answered() -> bool:
             url = f"http://127.0.0.1:{self.scene.door_port}{path}"
+            headers = {"Prefer": "wait=60"} | more
             try:
-                found.append(httpx.post(url, json=body, auth=("admin", "admin"), timeout=60))
+                found.append(
+                    httpx.post(url, json=body, headers=headers, auth=("admin", "admin"), timeout=90)
+                )
             except httpx.ConnectError:
                 return False
             return True
@@ -149,6 +153,8 @@ def test_a_funding_payment_counts_once(stage: Stage, point: str) -> None:
 
 
 def test_our_own_orders_make_no_difference_and_trading_by_hand_does(stage: Stage) -> None:
+    numbers = itertools.count()
+
     def place(side: str, amount: str) -> None:
         body = {
             "account_name": ACCOUNT,
@@ -158,8 +164,15 @@ def test_our_own_orders_make_no_difference_and_trading_by_hand_does(stage: Stage
             "amount": amount,
             "order_type": "MARKET",
         }
-        answer = stage.post("/trading/orders", body)
-        assert answer.status_code == 201, answer.text
+        key = {"Idempotency-Key": f"{side} {amount} {next(numbers)}"}
+        answers: list[httpx.Response] = []
+
+        def is_placed() -> bool:
+            answers.append(stage.post("/trading/orders", body, **key))
+            assert answers[-1].status_code in (201, 503), answers[-1].text
+            return answers[-1].status_code == 201
+
+        until(is_placed, "the pair's rules are known and the order is placed")
 
     def shown() -> list[tuple[Any, ...]]:
         return stage.rows("select quantity from positions")

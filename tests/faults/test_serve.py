@@ -1,6 +1,7 @@
 """`aviary serve` as a whole: killed with all its children, started again, stopped by Ctrl-C."""
 
 import concurrent.futures
+import contextlib
 import os
 import signal
 from collections.abc import Iterator
@@ -20,8 +21,8 @@ from workers.tools.history import read_export
 
 pytestmark = [pytest.mark.faults, pytest.mark.postgres]
 
-START_SECONDS = 60.0
-STOP_SECONDS = 15.0
+START_SECONDS = 120.0
+STOP_SECONDS = 30.0
 SECRET = "c4nary-words"
 
 
@@ -108,7 +109,7 @@ def kill_all(served: Serve) -> None:
 
 def test_killed_as_a_whole_in_a_burst_it_comes_back_with_everything(served: Serve) -> None:
     first = served.start()
-    sender = Insistent(served.client)
+    sender = Insistent(served.client, 2 * START_SECONDS)
     resting: list[str] = []
     source = mixture(31, resting)
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
@@ -124,18 +125,20 @@ def test_killed_as_a_whole_in_a_burst_it_comes_back_with_everything(served: Serv
     assert all(sent.result().is_accepted for sent in burst)
     print(f"ready after {first:.1f} s, and after the kill {again:.1f} s")  # noqa: T201
     until(lambda: not served.unsettled(), "everything in flight settles", 60)
-    assert served.orders() == set(sender.placed)
+    until(lambda: served.orders() == set(sender.placed), "the API shows what was placed")
     assert served.run("verify") == 0
 
 
 def test_what_needs_no_secret_is_given_none(served: Serve) -> None:
     """Neither the database nor the venue could tell what it does not know."""
     served.start()
-    holders = {
-        next((word for word in ("postgres", "paper", "worker", "api") if word in line), "serve")
-        for process in served.tree()
-        if (line := " ".join(process.cmdline())) and SECRET in process.environ().values()
-    }
+    holders = set()
+    for process in served.tree():
+        with contextlib.suppress(psutil.NoSuchProcess):  # Some of Postgres' live for a moment.
+            line = " ".join(process.cmdline())
+            if line and SECRET in process.environ().values():
+                words = ("postgres", "paper", "worker", "api")
+                holders.add(next((word for word in words if word in line), "serve"))
     assert holders == {"serve", "worker", "api"}
 
 
@@ -161,5 +164,5 @@ def test_ctrl_c_ends_everything_and_the_next_start_goes_on(served: Serve) -> Non
     print(f"stopped in {took:.1f} s, ready again after {again:.1f} s")  # noqa: T201
     sender.send(market("afterwards"))
     until(lambda: not served.unsettled(), "everything settles", 60)
-    assert served.orders() == set(sender.placed)
+    until(lambda: served.orders() == set(sender.placed), "the API shows what was placed")
     assert _interrupted(served)[0] == 0

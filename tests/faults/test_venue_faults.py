@@ -4,7 +4,6 @@ One world for all of it: the last test judges whatever the others left behind.
 """
 
 import contextlib
-import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from http import HTTPStatus
@@ -25,6 +24,8 @@ pytestmark = [pytest.mark.faults, pytest.mark.postgres]
 
 CLIENT_LIMIT_SECONDS = 5.0
 """After so long the venue's client gives up waiting for an answer."""
+TOO_LATE = "request_expired"
+"""Under load a request may come after its window's end and be made anew."""
 
 
 class Desk(Struct):
@@ -64,13 +65,15 @@ class Desk(Struct):
         return [self.state(name) for name in orders]
 
     def requests(self, order: str, kind: str = "place") -> list[str]:
-        """What became of each request that reached the venue for this order."""
+        """What became of each request that reached the venue in time for this order."""
         rows = self.world.ledger().requests
-        return [
+        found = [
             row["outcome"]
             for row in rows
             if row["client_order_id"] == order and row["kind"] == kind
         ]
+        assert "accepted" not in found or TOO_LATE not in found[found.index("accepted") :]
+        return [outcome for outcome in found if outcome != TOO_LATE]
 
     def shown(self, order: str) -> dict[str, Any]:
         """The order as the API shows it; empty while it is not in the read model."""
@@ -104,7 +107,8 @@ def desk(shared: Desk) -> Iterator[Desk]:
 @pytest.mark.parametrize("kind", ["lose_ack", "unavailable_after"])
 def test_an_order_whose_answer_is_lost_is_found_and_not_sent_again(desk: Desk, kind: str) -> None:
     resting, filled = Place(f"{kind}-rests"), market(f"{kind}-fills")
-    desk.faults(*({"kind": kind, "client_order_id": one.order} for one in (resting, filled)))
+    rule = {"kind": kind, "times": None}
+    desk.faults(*(rule | {"client_order_id": one.order} for one in (resting, filled)))
     first, second = desk.settled(desk.place(resting), desk.place(filled))
     assert (first.status, second.status) == ("open", "filled")
     assert desk.requests(resting.order) == desk.requests(filled.order) == ["accepted"]
@@ -115,8 +119,8 @@ def test_answers_beyond_the_clients_patience_are_found_out_by_asking(desk: Desk)
     delayed, hung = Place("delayed"), Place("hung")
     late = CLIENT_LIMIT_SECONDS + 1
     desk.faults(
-        {"kind": "delay_ack", "seconds": late, "client_order_id": delayed.order},
-        {"kind": "hang_ack", "client_order_id": hung.order},
+        {"kind": "delay_ack", "seconds": late, "client_order_id": delayed.order, "times": None},
+        {"kind": "hang_ack", "client_order_id": hung.order, "times": None},
     )
     states = desk.settled(desk.place(delayed), desk.place(hung))
     assert [state.status for state in states] == ["open", "open"]
@@ -127,7 +131,8 @@ def test_what_never_arrived_is_sent_again_once_that_is_certain(desk: Desk) -> No
     place = market("unavailable-before")
     desk.faults({"kind": "unavailable_before", "client_order_id": place.order})
     (state,) = desk.settled(desk.place(place))
-    assert (state.status, state.attempt) == ("filled", 2)
+    assert state.status == "filled"
+    assert state.attempt >= 2
     assert desk.requests(place.order) == ["fault:unavailable_before", "accepted"]
 
 
@@ -157,7 +162,8 @@ def test_fills_told_often_and_in_any_order_count_once_each(desk: Desk) -> None:
 
 def test_a_fill_before_its_acknowledgement_counts(desk: Desk) -> None:
     place = market("fill-first")
-    desk.faults({"kind": "delay_ack", "seconds": 1.0, "client_order_id": place.order})
+    about = {"client_order_id": place.order, "times": None}
+    desk.faults(about | {"kind": "delay_ack", "seconds": 3.0})
     (state,) = desk.settled(desk.place(place))
     assert state.status == "filled"
     until(lambda: desk.state(place.order).exchange_order_id, "the acknowledgement comes")
@@ -210,14 +216,12 @@ def test_a_fill_that_outruns_the_cancellation_wins(desk: Desk) -> None:
 
 
 def test_while_the_venue_is_down_orders_wait_and_say_so(desk: Desk) -> None:
-    seconds = 3.0
-    desk.faults({"kind": "down", "seconds": seconds})
-    started = time.monotonic()
+    desk.faults({"kind": "down"})
     orders = [desk.place(Place(f"down-{number}")) for number in range(3)]
     until(lambda: desk.shown(orders[0]).get("outcome") == "unknown", "the outcome is unknown")
     shown = desk.shown(orders[0])
     assert (shown["status"], shown["unknown_seconds"] >= 0) == ("SUBMITTED", True)
-    assert time.monotonic() - started < seconds
+    desk.world.venue.test("DELETE", "faults")
     for state in desk.settled(*orders):
         assert state.status == "open"
 
@@ -226,9 +230,9 @@ def test_a_venue_killed_before_its_answer_leaves_the_outcome_unknown_until_it_is
     desk: Desk,
 ) -> None:
     placed, never = Place("killed-after"), Place("killed-before")
-    desk.faults({"kind": "hang_ack", "client_order_id": placed.order})
+    desk.faults({"kind": "hang_ack", "client_order_id": placed.order, "times": None})
     desk.place(placed)
-    until(lambda: desk.requests(placed.order), "the venue has the order")
+    until(lambda: "accepted" in desk.requests(placed.order), "the venue has the order")
     desk.world.venue.kill()
     desk.place(never)
     both = (placed.order, never.order)
@@ -242,7 +246,7 @@ def test_a_venue_killed_before_its_answer_leaves_the_outcome_unknown_until_it_is
     states = desk.settled(placed.order, never.order)
     assert [state.status for state in states] == ["open", "open"]
     assert desk.requests(placed.order) == ["accepted"]
-    assert desk.shown(placed.order)["unknown_seconds"] is None
+    until(lambda: desk.shown(placed.order)["unknown_seconds"] is None, "the API knows it too")
 
 
 def test_after_all_of_this_log_rows_and_venue_agree(desk: Desk) -> None:
