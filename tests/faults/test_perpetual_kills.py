@@ -164,7 +164,7 @@ def test_our_own_orders_make_no_difference_and_trading_by_hand_does(stage: Stage
             "amount": amount,
             "order_type": "MARKET",
         }
-        key = {"Idempotency-Key": f"{side} {amount} {next(numbers)}"}
+        key = {"Idempotency-Key": f"{side}-{amount}-{next(numbers)}"}
         answers: list[httpx.Response] = []
 
         def is_placed() -> bool:

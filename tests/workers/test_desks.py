@@ -20,6 +20,7 @@ from domain import credential
 from domain.account import AddConnector, OpenAccount
 from domain.credential import DeleteCredential, OfferCredential
 from tests.postgres_fixture import Database
+from tests.workers import stage as staging
 from tests.workers.stage import ACCOUNT, QUICK, TRAITS, Ledger, serving, stage
 from workers.dispatching.desks import OPENINGS_MAX
 from workers.running.pulse import Pulse
@@ -45,8 +46,10 @@ class Hangs(Ledger):
 
 
 def test_another_credential_makes_another_venue_once_the_calls_of_the_old_one_have_ended(
-    migrated: Callable[[], Database],
+    migrated: Callable[[], Database], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # A desk waits for its calls for a little longer than its lease.
+    monkeypatch.setattr(staging, "QUICK", structs.replace(QUICK, lease_seconds=60.0))
     made: dict[str, Hangs] = {}
 
     def make_venue(connector: str, _account: str, fields: Mapping[str, str]) -> Any:
@@ -90,7 +93,7 @@ def test_without_a_credential_orders_wait_and_the_worker_says_so(
         sent, paper = on.place("goes"), Ledger()
         state = on.run_until(
             serving({CONNECTOR: venue, "paper": paper}),
-            lambda: bool(paper.placed) and pulse.state != "running",
+            lambda: bool(paper.placed) and pulse.state not in ("starting", "running"),
             pulse,
         )
         assert (paper.placed, venue.placed) == ([sent], [])
