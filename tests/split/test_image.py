@@ -95,7 +95,7 @@ def test_the_root_file_system_may_be_read_only_and_a_wrong_setting_ends_it(image
 def is_placed(client: HttpClient) -> bool:
     """A venue that came later than the API is asked for its rules again after a while."""
     body = order_body(Place("in a container"))
-    reply = client.call("POST", "/trading/orders", body, Idempotency_Key="the one")
+    reply = client.call("POST", "/trading/orders", body, Idempotency_Key="the-one")
     assert reply.status in {201, 503}, reply
     return reply.status == 201
 
