@@ -12,8 +12,9 @@ from typing import Any
 import httpx
 import pytest
 
-from commands.codec import decode_recorded
+from commands.codec import decode_metadata, decode_recorded, tag_of
 from domain import portfolio
+from domain.log import Recorded
 from domain.portfolio import ConnectorHeld, PortfolioObserved, PortfolioVenueSilent
 from tests.doubles.binance_client import RawClient
 from tests.doubles.binance_process import BinanceProcess, running
@@ -58,10 +59,21 @@ class Stage:
 
         until(is_taken, f"a credential for {connector} is taken", 60)
 
-    def events(self) -> list[Any]:
-        found = read_log(self.scene.database.app_dsn)
+    def recorded(self) -> list[Recorded]:
         stream = portfolio.stream(ACCOUNT)
-        return [decode_recorded(event) for event in found if event.stream == stream]
+        return [event for event in read_log(self.scene.database.app_dsn) if event.stream == stream]
+
+    def events(self) -> list[Any]:
+        return [decode_recorded(event) for event in self.recorded()]
+
+    def points(self) -> list[int]:
+        """The points in time that there are snapshots for, of which each may be made late."""
+        tag = tag_of(PortfolioObserved("", "", "interval", 0, ()))
+        return [
+            int(decode_metadata(event.metadata).correlation_id.rpartition("-")[2])
+            for event in self.recorded()
+            if event.tag == tag
+        ]
 
     def snapshots(self) -> list[PortfolioObserved]:
         return [event for event in self.events() if isinstance(event, PortfolioObserved)]
@@ -100,8 +112,9 @@ def test_a_worker_killed_at_a_snapshot_records_each_point_in_time_once(
     assert stage.worker.deaths == [-signal.SIGKILL], stage.worker.log.read_text()[-2000:]
     known = len(stage.snapshots())
     until(lambda: len(stage.snapshots()) >= known + 3, "snapshots go on", 60)
-    asked = [its.asked_at_us // EVERY_US for its in stage.snapshots()]
-    assert asked == sorted(set(asked))
+    points = stage.points()
+    assert points == sorted(set(points))
+    assert {point % EVERY_US for point in points} == {0}
     held = stage.last()
     with RawClient(stage.exchange.url, stage.key, stage.secret) as spot:
         told = spot.call("GET", "account").json()["balances"]
