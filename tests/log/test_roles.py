@@ -124,7 +124,7 @@ def test_a_writer_frozen_under_the_lock_is_cut_and_another_goes_on(written: Data
     store = PostgresLog(written.app_dsn)
     committer = Committer(store)
     with ThreadPoolExecutor(1) as pool:
-        outcome = pool.submit(committer.execute, placing("av2"), 10.0).result()
+        outcome = pool.submit(committer.execute, placing("av2"), 60.0).result()
     assert outcome.receipt.outcome == "accepted"
     with pytest.raises(psycopg.errors.IdleInTransactionSessionTimeout):
         frozen.execute("select 1")

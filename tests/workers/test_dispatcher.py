@@ -16,6 +16,7 @@ from workers.dispatching import effects
 from workers.dispatching.naming import find_orders
 from workers.dispatching.sending import now_us
 from workers.projecting.projector import catch_up
+from workers.running.pulse import Pulse
 
 pytestmark = pytest.mark.postgres
 
@@ -52,7 +53,12 @@ def test_a_connector_without_a_venue_does_not_hold_up_the_others(
         for number in range(2 * QUICK.in_flight_max):  # More than are ever looked at together.
             on.place(f"waits {number}", "elsewhere")
         sent = on.place("goes")
-        state = on.run_until(serving({"paper": venue}), lambda: bool(venue.placed))
+        pulse = Pulse("dispatcher")
+        state = on.run_until(
+            serving({"paper": venue}),
+            lambda: bool(venue.placed) and pulse.state not in ("starting", "running"),
+            pulse,
+        )
         assert venue.placed == [sent]
         # Up to the colon is for everybody: /ready shows it without a login.
         assert state == "no venue: master_account/elsewhere"
