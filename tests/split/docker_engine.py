@@ -18,7 +18,7 @@ from tests.faults.processes import ROOT, until
 BASE, IMAGE = "aviary-test-base", "aviary-test"
 NEEDED = ("docker", "debootstrap", "tar")
 _START_SECONDS = 120.0
-_BUILD_SECONDS = 420.0
+_BUILD_SECONDS = 900.0
 
 
 class Engine:
