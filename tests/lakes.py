@@ -1,7 +1,7 @@
 """Lakes for tests: a catalogue of its own on the session's server, files in a folder of its own."""
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,8 +70,13 @@ class Lake(Struct, frozen=True):
 
     def ask(self, query: str) -> list[tuple[Any, ...]]:
         """As a reader that has just come."""
+        (found,) = self.ask_all([query])
+        return found
+
+    def ask_all(self, queries: Sequence[str]) -> list[list[tuple[Any, ...]]]:
+        """One reader for several queries: coming costs it most."""
         with attached(self.reading) as reader:
-            return reader.execute(query).fetchall()
+            return [reader.execute(query).fetchall() for query in queries]
 
 
 @contextmanager

@@ -34,28 +34,24 @@ def database(shared: Database) -> Database:
 
 
 def everything(lake: Lake) -> dict[str, list[tuple[object, ...]]]:
-    return {table: lake.ask(f"from {table} order by all") for table in FOLDED}
+    found = lake.ask_all([f"from {table} order by all" for table in FOLDED])
+    return dict(zip(FOLDED, found, strict=True))
 
 
 def check_against_read_models(lake: Lake, database: Database) -> None:
     catch_up(database.app_dsn)
-    assert lake.ask(
-        """select order_id, trade_id, account, connector, pair, side, quantity, price, fee,
-            fee_token, executed_at_us, position
+    fills = """select order_id, trade_id, account, connector, pair, side, quantity, price, fee,
+        fee_token, executed_at_us, position
         from trades order by position"""
-    ) == rows_of(
-        database,
-        """select order_id, trade_id, account, connector, pair, side, quantity, price, fee,
-            fee_token, executed_at_us, position
-        from trades order by position""",
-    )
     columns = """account, connector, pair, side, order_type, quantity, price, outcome, filled,
         filled_notional, created_at_us, updated_at_us, position"""
-    assert lake.ask(
-        f"""select order_id, {columns} from orders
+    last = f"""select order_id, {columns} from orders
         qualify row_number() over (partition by order_id order by position desc) = 1
         order by order_id"""
-    ) == rows_of(database, f"select key, {columns} from orders order by key")
+    assert lake.ask_all([fills, last]) == [
+        rows_of(database, fills),
+        rows_of(database, f"select key, {columns} from orders order by key"),
+    ]
 
 
 def test_the_lake_says_what_the_read_models_say(database: Database, lake: Lake) -> None:

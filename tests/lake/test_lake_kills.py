@@ -1,6 +1,7 @@
 """The lake worker killed or frozen at its crash points, and the API without the lake's files."""
 
 import signal
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
@@ -11,7 +12,7 @@ import pytest
 from adapters.lake.attach import attach
 from adapters.lake.tables import FOLDED
 from domain.log import Recorded
-from tests.faults.processes import Process, until
+from tests.faults.processes import POLL_SECONDS, Process, until
 from tests.lake.logs import begin, expected_counts, history, write
 from tests.lake.test_lake_spool import candle, spool, waiting
 from tests.lakes import Lake
@@ -23,6 +24,7 @@ POINTS = ("lake-after-rows", "lake-before-commit", "lake-after-commit", "lake-be
 WORKER = ("aviary", "worker", "lake")
 CANDLES = 3
 REBUILD = ("aviary", "rebuild", "trades_lake")
+_CHECKPOINT = "select position from checkpoints where projection = 'trades'"
 _SEEN = "select " + ", ".join(
     [
         *(f"(select position from checkpoints where projection = '{name}')" for name in FOLDED),
@@ -57,8 +59,7 @@ def run(database: Database, lake: Lake, tmp_path: Path) -> Iterator[Callable[...
 
 
 def checkpoint(lake: Lake) -> int:
-    found = lake.ask("select position from checkpoints where projection = 'trades'")
-    return int(found[0][0])
+    return int(lake.ask(_CHECKPOINT)[0][0])
 
 
 def check_counts(log: Sequence[Recorded], seen: Sequence[int]) -> None:
@@ -72,8 +73,9 @@ def check_counts(log: Sequence[Recorded], seen: Sequence[int]) -> None:
 def caught_up(lake: Lake, log: Sequence[Recorded]) -> Callable[[], bool]:
     def check() -> bool:
         try:
-            return checkpoint(lake) == len(log) and lake.ask("select count(*) from candles") == [
-                (CANDLES,)
+            return lake.ask_all([_CHECKPOINT, "select count(*) from candles"]) == [
+                [(len(log),)],
+                [(CANDLES,)],
             ]
         except Exception:  # noqa: BLE001 - not made yet
             return False
@@ -115,6 +117,7 @@ def test_readers_see_whole_batches_while_writers_are_killed(
             worker.start(AVIARY_CRASH=f"{point}:1")
             while worker.poll() is None:
                 check_counts(log, reader.execute(_SEEN).fetchall()[0])
+                time.sleep(POLL_SECONDS)
             deaths[point] += 1
             check_counts(log, reader.execute(_SEEN).fetchall()[0])
         worker.start()
