@@ -1,24 +1,31 @@
-"""The whole suite in two processes at once, a part in one: `python -m tests.lanes [for pytest]`.
+"""The whole suite in some processes at once, a part in one: `python -m tests.lanes [for pytest]`.
 
 Half of the suite's time is spent on waiting for processes to start, to die and to be missed, so two
-processors are idle by turns. Each lane has its own Postgres, Kafka and folders. What a lane prints
-comes in one piece, as it ends; `--junitxml=F` makes `F` and `F.1`.
+processors are idle by turns. Each lane has its own Postgres, Kafka and folders. What the first lane
+prints comes as it is printed, the others' at the end; `--junitxml=F` makes `F`, `F.1` and so on.
 """
 
+import shutil
 import subprocess
 import sys
+import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-FIRST = ("faults", "split", "relay", "postgres", "workers", "as_of")
-"""About half of the time; whatever is not named here is in the other lane."""
+LANES = (
+    ("faults", "as_of", "client", "portfolio", "sockets", "venues", "workers"),
+    ("relay", "feeds", "split", "perpetual", "broker", "consumer"),
+)
+"""Of about the same length; whatever is not named here is in a lane of its own."""
 
 
-def folders() -> tuple[list[str], list[str]]:
-    """The folders of either lane. A folder that is gone fails here, not in silence."""
+def folders() -> list[list[str]]:
+    """The folders of each lane. A folder that is gone fails here, not in silence."""
     found = {path.parent.relative_to(ROOT / "tests").parts[0] for path in _modules()}
-    assert found >= set(FIRST), f"No tests are in {set(FIRST) - found}: change FIRST."
-    return list(FIRST), sorted(found - set(FIRST))
+    named = {folder for lane in LANES for folder in lane}
+    assert found >= named, f"No tests are in {named - found}: change LANES."
+    return [*map(list, LANES), sorted(found - named)]
 
 
 def _modules() -> list[Path]:
@@ -33,24 +40,27 @@ def _own(argument: str, number: int) -> str:
 def main(arguments: list[str]) -> int:
     if any((ROOT / argument.partition("::")[0]).exists() for argument in arguments if argument):
         return subprocess.call([sys.executable, "-m", "pytest", *arguments], cwd=ROOT)
-    started = [
-        subprocess.Popen(
-            [
-                *(sys.executable, "-m", "pytest"),
-                *(_own(argument, number) for argument in arguments),
-                *(f"tests/{folder}" for folder in lane),
-            ],
-            cwd=ROOT,
-            stdout=subprocess.PIPE if number else None,
-            stderr=subprocess.STDOUT if number else None,
-        )
-        for number, lane in enumerate(folders())
-    ]
-    said = [process.communicate()[0] for process in reversed(started)]
-    for output in said:
-        if output:
-            sys.stdout.buffer.write(output)
-    return int(any(process.returncode for process in started))
+    lanes = folders()
+    with ExitStack() as stack:
+        outputs = [stack.enter_context(tempfile.TemporaryFile()) for _ in lanes[1:]]
+        started = [
+            subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "pytest"),
+                    *(_own(argument, number) for argument in arguments),
+                    *(f"tests/{folder}" for folder in lane),
+                ],
+                cwd=ROOT,
+                stdout=output,
+                stderr=subprocess.STDOUT if number else None,
+            )
+            for number, (lane, output) in enumerate(zip(lanes, [None, *outputs], strict=True))
+        ]
+        codes = [process.wait() for process in started]
+        for output in outputs:
+            output.seek(0)
+            shutil.copyfileobj(output, sys.stdout.buffer)
+    return int(any(codes))
 
 
 if __name__ == "__main__":

@@ -43,6 +43,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgr
     with EmbeddedPostgres(folder, settings=_SETTINGS) as server:
         yield server
         left = _sessions(server)
+        server.stop("immediate")  # Its files go: nothing is worth writing out.
     shutil.rmtree(folder)
     assert not left, f"sessions that tests left open: {left}"
 

@@ -1,4 +1,4 @@
-"""Both lanes together hold every test."""
+"""The lanes together hold every test."""
 
 from pathlib import Path
 
@@ -8,8 +8,10 @@ TESTS = Path(__file__).parents[1]
 
 
 def test_every_test_module_is_in_one_lane() -> None:
-    first, second = folders()
     in_lanes = [
-        module for folder in (*first, *second) for module in (TESTS / folder).rglob("test_*.py")
+        module
+        for lane in folders()
+        for folder in lane
+        for module in (TESTS / folder).rglob("test_*.py")
     ]
     assert sorted(in_lanes) == sorted(TESTS.rglob("test_*.py"))
