@@ -129,12 +129,14 @@ def running(
     settings = Settings(**(own | {"database_url": database.app_dsn} | changed))
     deps = scripted(serve.build(settings), venues or {"paper": ScriptedVenue(EUR_USD)})
     app = create_app(deps)
-    with listening(app) as port:
-        live = Live(database, deps, app, port)
-        with live.client:
-            yield live
-    deps.committer.close()
-    deps.store.close()
+    try:
+        with listening(app) as port:
+            live = Live(database, deps, app, port)
+            with live.client:
+                yield live
+    finally:
+        deps.committer.close()
+        deps.store.close()
 
 
 def scripted(deps: Deps, venues: Mapping[str, PublicVenue]) -> Deps:

@@ -116,6 +116,7 @@ def test_without_a_price_a_market_order_is_refused(
 ) -> None:
     venue = ScriptedVenue(EUR_USD)
     with running(database(template=seeded), tmp_path, {"paper": venue}) as live:
+        assert live.client.get("/connectors/paper/trading-rules").status_code == 200
         venue.refusal = VenueRefused("down", "for maintenance")
         limit(live, notional_per_order=1_000_000)
         refused = live.place(order_type="MARKET", price=None)
