@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 LANES = (
     ("faults", "as_of", "client", "portfolio", "sockets", "venues", "workers"),
-    ("relay", "feeds", "split", "perpetual", "broker", "consumer"),
+    ("relay", "feeds", "split", "perpetual", "broker", "consumer", "log", "market"),
 )
 """Of about the same length; whatever is not named here is in a lane of its own."""
 
