@@ -6,10 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from adapters.postgres.embedded import EmbeddedPostgres
-from adapters.postgres.log import PostgresLog
-from commands.committer import Committer
-from workers.running.database import Dsns, dsns_of, migrate_for
-from workers.tools.seed import seed
+from tests.seeding import begin
+from workers.running.database import Dsns, dsns_of
 
 
 @contextlib.contextmanager
@@ -20,10 +18,5 @@ def fresh_log() -> Iterator[Dsns]:
         EmbeddedPostgres(Path(folder)) as server,
     ):
         dsns = dsns_of(server)
-        migrate_for(dsns)
-        store = PostgresLog(dsns.app)
-        committer = Committer(store)
-        seed(committer)
-        committer.close()
-        store.close()
+        begin(dsns)
         yield dsns

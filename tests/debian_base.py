@@ -12,6 +12,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.cache import cache_folder
+
 RELEASE = "bookworm"
 PACKAGES = "python3,python3-venv,ca-certificates"
 MIRROR = "http://deb.debian.org/debian"
@@ -25,8 +27,7 @@ def archive_path() -> Path:
     told = hashlib.sha256(f"{RELEASE} {PACKAGES} {MIRROR} ".encode())
     if CERTIFICATES.exists():
         told.update(CERTIFICATES.read_bytes())
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "aviary" / f"debian-{RELEASE}-{told.hexdigest()[:8]}.tar"
+    return cache_folder() / f"debian-{RELEASE}-{told.hexdigest()[:8]}.tar"
 
 
 def archive() -> Path:

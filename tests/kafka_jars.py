@@ -4,13 +4,14 @@
 """
 
 import hashlib
-import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from tests.cache import cache_folder
 
 POM = Path(__file__).parent / "broker" / "pom.xml"
 JAVA_MIN = 17
@@ -48,8 +49,7 @@ def jars_folder() -> Path:
     pom = POM.read_bytes()
     version = _KAFKA.search(pom.decode())
     assert version is not None, f"{POM} names no version of kafka_2.13"
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "aviary" / f"kafka-{version[1]}-{hashlib.sha256(pom).hexdigest()[:8]}"
+    return cache_folder() / f"kafka-{version[1]}-{hashlib.sha256(pom).hexdigest()[:8]}"
 
 
 def fetched_jars() -> Path:

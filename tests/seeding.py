@@ -7,12 +7,17 @@ from workers.running.database import Dsns, migrate_for
 from workers.tools.seed import seed
 
 
-def seeded(made: Database) -> Database:
-    """The same, with all migrations and the first events."""
-    migrate_for(Dsns(made.app_dsn, made.owner_dsn))
-    store = PostgresLog(made.app_dsn)
+def begin(dsns: Dsns) -> None:
+    """All migrations and the first events."""
+    migrate_for(dsns)
+    store = PostgresLog(dsns.app)
     committer = Committer(store)
     seed(committer)
     committer.close()
     store.close()
+
+
+def seeded(made: Database) -> Database:
+    """The same, begun."""
+    begin(Dsns(made.app_dsn, made.owner_dsn))
     return made

@@ -104,32 +104,30 @@ class Topics:
     def describe(self, names: Sequence[str]) -> dict[str, Topic]:
         """Those topics that exist."""
         counts = self.partition_counts(names)
-        wanted = [*KEPT, _SIZE]
         deadline = time.monotonic() + CALL_SECONDS
-        found: dict[str, dict[str, str]] = {}
-        while unread := [name for name in counts if not set(wanted) <= found.get(name, {}).keys()]:
-            if found and time.monotonic() > deadline:
+        while unread := counts.keys() - (configs := self._configs(counts)).keys():
+            if time.monotonic() > deadline:
                 raise CannotPublish(
-                    f"The settings of topic {unread[0]} cannot be read. Give our Kafka user the "
+                    f"The settings of topic {min(unread)} cannot be read. Give our Kafka user the "
                     "right DescribeConfigs on it."
                 )
-            if found:
-                time.sleep(_NEW_TOPIC_SECONDS)  # The node asked has not learned of it yet.
-            found = self._configs(counts, wanted)
+            time.sleep(_NEW_TOPIC_SECONDS)  # The node asked has not learned of it yet.
         return {
-            name: Topic(
-                name, count, {key: found[name][key] for key in KEPT}, int(found[name][_SIZE])
-            )
-            for name, count in counts.items()
+            name: Topic(name, counts[name], {key: config[key] for key in KEPT}, int(config[_SIZE]))
+            for name, config in configs.items()
         }
 
-    def _configs(self, names: Iterable[str], keys: Sequence[str]) -> dict[str, dict[str, str]]:
-        """What a node says of each; nothing of one that it does not know or may not tell."""
-        resources = [ConfigResource(ConfigResourceType.TOPIC, name, list(keys)) for name in names]
+    def _configs(self, names: Iterable[str]) -> dict[str, dict[str, str]]:
+        """Those that a node says: it may not know a topic, or not be allowed to tell."""
+        wanted = [*KEPT, _SIZE]
+        resources = [ConfigResource(ConfigResourceType.TOPIC, name, wanted) for name in names]
+        if not resources:
+            return {}
         found = self._admin.describe_configs(resources, config_filter="all")["topic"]
         return {
-            name: {key: str(entry["value"]) for key, entry in values.items()}
-            for name, values in found.items()
+            name: {key: str(entry["value"]) for key, entry in config.items()}
+            for name, config in found.items()
+            if config.keys() >= set(wanted)
         }
 
     def create(self, name: str, partitions: int, replication: int) -> Topic:

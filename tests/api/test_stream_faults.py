@@ -20,8 +20,8 @@ from tests.api.following import cut_listener, following
 from tests.api.live import PASSWORD, USER, Live, running
 from tests.faults.processes import until
 from tests.postgres_fixture import Database
-from workers.running.database import Dsns, migrate_for
-from workers.tools.seed import seed
+from tests.seeding import begin
+from workers.running.database import Dsns
 
 pytestmark = pytest.mark.postgres
 SECONDS = 120.0
@@ -134,9 +134,8 @@ def fragile(tmp_path: Path) -> Iterator[tuple[EmbeddedPostgres, Live]]:
     """An API on a server of its own, which the test may stop."""
     with EmbeddedPostgres(tmp_path / "cluster") as server:
         dsns = Dsns(server.dsn("app"), server.dsn("owner"))
-        migrate_for(dsns)
+        begin(dsns)
         with running(Database("aviary", dsns.owner, dsns.app), tmp_path) as live:
-            seed(live.deps.committer)
             yield server, live
 
 

@@ -13,7 +13,8 @@ from aiohttp import ClientResponseError
 from hummingbot_api_client import HummingbotAPIClient
 
 from tests.doubles.binance_process import BinanceProcess
-from tests.faults.processes import Process, free_port, until
+from tests.faults.processes import Process, until
+from tests.ports import free_port
 from tests.postgres_fixture import Database
 
 USER, PASSWORD = "tester", "correct horse"

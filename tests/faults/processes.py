@@ -14,9 +14,6 @@ from pathlib import Path
 import psutil
 
 from adapters.spawn import spawn
-from tests.ports import free_port
-
-__all__ = ["POLL_SECONDS", "ROOT", "Process", "clean_environment", "free_port", "until"]
 
 ROOT = Path(__file__).parents[2]
 _OURS = ("AVIARY_", "DATABASE_URL", "USERNAME", "PASSWORD", "CORS_")

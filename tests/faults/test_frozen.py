@@ -11,9 +11,10 @@ import pytest
 from tests.faults.clients import Insistent
 from tests.faults.intents import Place, market
 from tests.faults.judge import fold_orders, judge, read_log, settle
-from tests.faults.processes import Process, free_port, until
+from tests.faults.processes import Process, until
 from tests.faults.proxy import Verdict, proxy
 from tests.faults.world import LEASE_SECONDS, Door, World
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.faults, pytest.mark.postgres]
 

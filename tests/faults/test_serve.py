@@ -15,7 +15,8 @@ from tests.faults.clients import HttpClient, Insistent, Unanswered
 from tests.faults.intents import Place, market, mixture
 from tests.faults.judge import check_once_at_the_venue, differences, fold_orders
 from tests.faults.ledgers import read_ledger
-from tests.faults.processes import Process, free_port, until
+from tests.faults.processes import Process, until
+from tests.ports import free_port
 from workers.running.serve import PAPER_FILE
 from workers.tools.history import read_export
 

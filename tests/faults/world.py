@@ -15,7 +15,8 @@ from adapters.postgres.embedded import EmbeddedPostgres
 from tests.faults.clients import Client, HttpClient, WriterClient
 from tests.faults.intents import PAPER, Ground
 from tests.faults.ledgers import Ledger, read_ledger
-from tests.faults.processes import Process, free_port, until
+from tests.faults.processes import Process, until
+from tests.ports import free_port
 from tests.postgres_fixture import Database, fresh_database
 from tests.seeding import seeded
 from tests.venues.paper_process import PaperProcess

@@ -16,9 +16,10 @@ from msgspec import Struct, structs
 
 from adapters.lake.tables import FOLDED, TABLES
 from tests.api.live import running
-from tests.faults.processes import free_port, until
+from tests.faults.processes import until
 from tests.lake.logs import begin, expected_counts
 from tests.lakes import Lake, batching, catch_up_lake
+from tests.ports import free_port
 from tests.postgres_fixture import Database
 from tests.stores import empty
 from workers.lake.keeping import Keeping
